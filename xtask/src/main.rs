@@ -1,0 +1,72 @@
+//! The project's own tasks. `cargo xtask --help` lists them.
+
+mod bench;
+mod ci;
+mod demo;
+mod guests;
+mod test;
+mod vendor_wit;
+mod workspace;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The tasks of this project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Shows the product at work on a real server, and what that costs.
+    Demo,
+    /// Runs every test, against servers that the tests start themselves.
+    Test {
+        /// Runs only the tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Checks what the tests do not: format, lints, documentation, licences,
+    /// vendored files.
+    Ci,
+    /// Measures the bars that the project sets itself, in a release build.
+    Bench {
+        /// What to measure.
+        #[arg(value_enum, default_value_t)]
+        what: bench::What,
+        /// Prints the figures for machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Builds the connectors, and the components that the tests load.
+    Guests {
+        /// Checks them without building them.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Copies the WIT of WASI out of the crates that implement it.
+    VendorWit {
+        /// Reports differences instead of writing.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let workspace = Workspace::find()?;
+    match arguments.task {
+        Task::Demo => demo::run(&workspace),
+        Task::Test { filter } => test::run(&workspace, filter.as_deref()),
+        Task::Ci => ci::run(&workspace),
+        Task::Bench { what, json } => bench::run(&workspace, what, json),
+        Task::Guests { check: false } => guests::build(&workspace).map(drop),
+        Task::Guests { check: true } => guests::check(&workspace),
+        Task::VendorWit { check: false } => vendor_wit::copy(&workspace),
+        Task::VendorWit { check: true } => vendor_wit::check(&workspace),
+    }
+}
