@@ -1,0 +1,212 @@
+//! The PostgreSQL connector.
+//!
+//! A component that speaks PostgreSQL's protocol over `wasi:sockets` and Arrow IPC to its
+//! host. Data flows one way through these modules, and each depends on those before it:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`protocol`] | messages as bytes, without I/O: frames in place, parse, build |
+//! | [`types`] | PostgreSQL's types and Arrow's: mapping, rows to columns, columns to rows |
+//! | [`dialect`], [`sqlstate`] | quoting; what the server's errors mean and what to do next |
+//! | [`auth`] | logging in through the host's `credentials`, without the password |
+//! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
+//! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
+//! | [`query`], [`read`], [`cancel`] | the operations |
+//! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
+//!
+//! This file is the glue between the contract's traits and those modules, and no more.
+//!
+//! Everything but the glue, [`connect`] and the socket also runs natively: the seams are
+//! [`dagflux_guest::Channel`] and [`auth::Credentials`], which is how the tests run it.
+
+pub mod auth;
+pub mod cancel;
+pub mod connect;
+pub mod descriptor;
+pub mod dialect;
+pub mod plan;
+pub mod protocol;
+pub mod query;
+pub mod read;
+pub mod rows;
+pub mod session;
+pub mod sqlstate;
+pub mod types;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use dagflux_guest::bindings::dagflux::connector::types::{
+    Error as WitError, ErrorKind, Notice, TableName,
+};
+use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
+    self as wit_descriptor, About,
+};
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{
+    self, BatchSize, CancelToken, Column, Connection, InsertOptions, OpenOptions, Outcome,
+    ReadOptions, Report, RowStream, Schema, Sink, Table,
+};
+use dagflux_guest::{BatchLimits, Error};
+
+use read::Selection;
+use rows::{Rows, Shared};
+
+/// The component.
+pub struct Connector;
+
+#[cfg(target_arch = "wasm32")]
+dagflux_guest::bindings::export!(Connector);
+
+/// The resource `connection`.
+pub struct OpenConnection(Shared);
+
+/// The resource `row-stream`.
+pub struct OpenRows(RefCell<Rows>);
+
+/// The resource `sink`.
+pub struct OpenSink;
+
+impl wit_descriptor::Guest for Connector {
+    fn describe() -> About {
+        descriptor::about()
+    }
+}
+
+impl relational::Guest for Connector {
+    type Connection = OpenConnection;
+    type RowStream = OpenRows;
+    type Sink = OpenSink;
+
+    fn cancel(token: CancelToken) -> Result<(), WitError> {
+        Ok(cancel::send(connect::channel()?, cancel::key(&token)?)?)
+    }
+}
+
+fn limits(batch: BatchSize) -> BatchLimits {
+    BatchLimits::new(batch.rows, batch.bytes)
+}
+
+fn row_stream(rows: Rows) -> RowStream {
+    RowStream::new(OpenRows(RefCell::new(rows)))
+}
+
+impl relational::GuestConnection for OpenConnection {
+    fn open(options: OpenOptions) -> Result<Connection, WitError> {
+        let timeout = options
+            .statement_timeout_ms
+            .map(|timeout| Duration::from_millis(timeout.into()));
+        let session = connect::open(options.application_name, timeout)?;
+        Ok(Connection::new(OpenConnection(Rc::new(RefCell::new(
+            session,
+        )))))
+    }
+
+    fn cancel_token(&self) -> Option<CancelToken> {
+        self.0.borrow().cancel_key().map(cancel::token)
+    }
+
+    fn check(&self) -> Result<Report, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn schemas(&self) -> Result<Vec<Schema>, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn tables(&self, _schema: Option<String>) -> Result<Vec<Table>, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn columns(
+        &self,
+        _schema: Option<String>,
+        _table: Option<String>,
+    ) -> Result<Vec<Column>, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn preview(
+        &self,
+        table: TableName,
+        rows: u32,
+        batch: BatchSize,
+    ) -> Result<RowStream, WitError> {
+        let selection = Selection {
+            columns: None,
+            limit: Some(rows.into()),
+        };
+        let rows = read::read(
+            &self.0,
+            table.schema.as_deref(),
+            &table.name,
+            &selection,
+            limits(batch),
+        )?;
+        Ok(row_stream(rows))
+    }
+
+    fn read(&self, table: TableName, options: ReadOptions) -> Result<RowStream, WitError> {
+        let selection = Selection {
+            columns: options.columns,
+            limit: options.limit,
+        };
+        let rows = read::read(
+            &self.0,
+            table.schema.as_deref(),
+            &table.name,
+            &selection,
+            limits(options.batch),
+        )?;
+        Ok(row_stream(rows))
+    }
+
+    fn query(&self, sql: String, batch: BatchSize) -> Result<RowStream, WitError> {
+        Ok(row_stream(query::query(&self.0, &sql, limits(batch))?))
+    }
+
+    fn execute(&self, sql: String) -> Result<Outcome, WitError> {
+        let query::Outcome { command, rows } = query::execute(&self.0, &sql)?;
+        Ok(Outcome { command, rows })
+    }
+
+    fn insert(
+        &self,
+        _table: TableName,
+        _schema: Vec<u8>,
+        _options: InsertOptions,
+    ) -> Result<Sink, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn take_notices(&self) -> Vec<Notice> {
+        self.0.borrow_mut().take_notices()
+    }
+
+    fn close(&self) -> Result<(), WitError> {
+        let mut session = self.0.borrow_mut();
+        session.begin()?;
+        session.close();
+        Ok(())
+    }
+}
+
+impl relational::GuestRowStream for OpenRows {
+    fn schema(&self) -> Vec<u8> {
+        self.0.borrow().schema().to_vec()
+    }
+
+    fn next(&self) -> Result<Option<Vec<u8>>, WitError> {
+        Ok(self.0.borrow_mut().next()?)
+    }
+}
+
+impl relational::GuestSink for OpenSink {
+    fn write(&self, _batch: Vec<u8>) -> Result<(), WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+
+    fn finish(&self) -> Result<u64, WitError> {
+        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    }
+}

@@ -1,0 +1,111 @@
+//! Statements a user wrote: `query`, which only reads, and `execute`.
+//!
+//! # Why nothing can break out of `query`
+//!
+//! The text goes into a `Parse` message as it is, alone. It is never pasted into another
+//! statement, such as a COPY, so it has nothing to break out of. `Parse` takes exactly one
+//! statement, which keeps `SELECT 1; DROP TABLE t` out; one that returns no rows, such as
+//! `COMMIT`, is refused after it was described and before it would run; and the rest runs in
+//! a transaction that the server itself holds read-only, ended by a rollback. How the text
+//! looks plays no part in any of this.
+
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::{BatchLimits, Error, Result};
+
+use crate::plan;
+use crate::protocol::backend::Message;
+use crate::protocol::frontend;
+use crate::rows::{Rows, Shared};
+use crate::session::unexpected;
+
+/// Runs one statement that returns rows, read-only.
+///
+/// # Errors
+/// `syntax`, `unsupported-statement`, `read-only`, ...
+pub fn query(shared: &Shared, sql: &str, limits: BatchLimits) -> Result<Rows> {
+    let plan = {
+        let mut session = shared.borrow_mut();
+        session.begin()?;
+        plan::prepare(&mut session, sql)?
+    };
+    Rows::portal(shared, &plan, limits)
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The command tag.
+    pub command: String,
+    /// The number of rows in it.
+    pub rows: Option<u64>,
+}
+
+/// Runs one statement, which takes effect at once.
+///
+/// # Errors
+/// What the server reports; `unsupported-statement` for a COPY from or to the client.
+pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
+    let mut session = shared.borrow_mut();
+    session.begin()?;
+    frontend::parse(sql, session.outbox()).map_err(|_| {
+        Error::new(ErrorKind::Syntax, "the statement holds a NUL byte")
+            .with_hint("remove the NUL byte from the statement")
+    })?;
+    frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
+    session.sync();
+    let mut outcome = None;
+    let mut copy = false;
+    loop {
+        match session.receive()? {
+            Message::ParseComplete
+            | Message::BindComplete
+            | Message::DataRow(_)
+            | Message::CopyData(_)
+            | Message::CopyDone => {}
+            Message::EmptyQueryResponse => {
+                outcome = Some(Outcome {
+                    command: String::new(),
+                    rows: None,
+                });
+            }
+            Message::CommandComplete(body) => {
+                let command = body
+                    .tag()
+                    .map_err(|error| crate::protocol::Violation::from(error))?
+                    .to_owned();
+                outcome = Some(Outcome {
+                    rows: command
+                        .rsplit(' ')
+                        .next()
+                        .and_then(|count| count.parse().ok()),
+                    command,
+                });
+            }
+            Message::CopyOutResponse(_) => copy = true,
+            Message::CopyInResponse(_) => {
+                // The server fails the statement with this text and skips to the Sync, which
+                // it took for part of the data and has to be sent again.
+                copy = true;
+                frontend::copy_fail("not offered here", session.outbox())?;
+                frontend::sync(session.outbox());
+                if let Err(error) = session.receive_ready()
+                    && session.is_lost()
+                {
+                    return Err(error);
+                }
+                break;
+            }
+            Message::ReadyForQuery(_) => break,
+            _ => return Err(unexpected("as the answer to a statement")),
+        }
+    }
+    if copy {
+        session.settle()?;
+        return Err(Error::new(
+            ErrorKind::UnsupportedStatement,
+            "COPY from or to the client is not for `execute`",
+        )
+        .with_hint("use `read` or `query` to get rows out, and `insert` to get them in"));
+    }
+    outcome.ok_or_else(|| unexpected("in place of what the statement did"))
+}

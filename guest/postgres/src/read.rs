@@ -1,0 +1,65 @@
+//! Reading a table.
+//!
+//! The statement is the connector's own, with nothing of the caller's in it but quoted names
+//! and a number. It is described first, which gives columns and types. If every column has a
+//! binary decoder the rows come by `COPY ... (FORMAT binary)`, the server's fastest way out;
+//! otherwise as a query, where each column can have its own format, so that a type the
+//! connector does not know comes as its output function writes it.
+
+use dagflux_guest::{BatchLimits, Result};
+
+use crate::dialect::{qualified, quote};
+use crate::plan;
+use crate::rows::{Rows, Shared};
+
+/// What to read.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// The columns; none for all.
+    pub columns: Option<Vec<String>>,
+    /// The most rows; none for all.
+    pub limit: Option<u64>,
+}
+
+/// Reads a table, read-only.
+///
+/// # Errors
+/// `table-not-found`, `column-not-found`, `permission-denied`, ...
+pub fn read(
+    shared: &Shared,
+    schema: Option<&str>,
+    table: &str,
+    selection: &Selection,
+    limits: BatchLimits,
+) -> Result<Rows> {
+    let (plan, select) = {
+        let mut session = shared.borrow_mut();
+        session.begin()?;
+        let schema = schema.unwrap_or(&session.parameters().schema);
+        let select = statement(schema, table, selection);
+        (plan::prepare(&mut session, &select)?, select)
+    };
+    // A few rows are not worth a statement of their own.
+    let few = selection.limit.is_some_and(|limit| limit <= 1000);
+    if plan.is_binary() && !few {
+        let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+        return Rows::copy(shared, &plan, limits, &copy);
+    }
+    Rows::portal(shared, &plan, limits)
+}
+
+fn statement(schema: &str, table: &str, selection: &Selection) -> String {
+    let columns = match &selection.columns {
+        None => "*".to_owned(),
+        Some(columns) => columns
+            .iter()
+            .map(|column| quote(column))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    let mut select = format!("SELECT {columns} FROM {}", qualified(schema, table));
+    if let Some(limit) = selection.limit {
+        select.push_str(&format!(" LIMIT {limit}"));
+    }
+    select
+}

@@ -1,0 +1,200 @@
+//! A result on its way: rows become batches as they are pulled.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use dagflux_guest::{BatchLimits, Error, Result, ipc, log};
+
+use crate::plan::Plan;
+use crate::protocol::backend::{self, Message};
+use crate::protocol::{Violation, frontend};
+use crate::session::{Session, Stopped, unexpected};
+use crate::types::decode::RowDecoder;
+
+/// A session that a connection shares with the row stream or sink that holds it.
+pub type Shared = Rc<RefCell<Session>>;
+
+/// What a binary `COPY` begins with. Manual: `COPY`, "Binary Format".
+const COPY_SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
+
+/// How far a result has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Rows may follow.
+    Running,
+    /// All were handed over, and the session is idle.
+    Ended,
+    /// It has failed.
+    Failed,
+}
+
+/// How rows arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// As `DataRow` messages.
+    Portal,
+    /// As `CopyData` messages; the header has not come yet.
+    CopyHeader,
+    /// As `CopyData` messages.
+    Copy,
+}
+
+/// The rows of a statement that runs. Holds the session until it is dropped.
+pub struct Rows {
+    session: Shared,
+    schema: Vec<u8>,
+    decoder: RowDecoder,
+    source: Source,
+    state: State,
+}
+
+impl Rows {
+    /// Runs the statement that was parsed last and takes its rows.
+    ///
+    /// The end of the transaction is in the same flight. It is always a rollback: a read has
+    /// nothing to commit, and what a statement set for the session does not stay.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn portal(shared: &Shared, plan: &Plan, limits: BatchLimits) -> Result<Self> {
+        {
+            let mut session = shared.borrow_mut();
+            frontend::bind_and_execute(&[], plan.formats(), session.outbox())?;
+            session.sync();
+        }
+        Self::start(shared, plan, limits, Source::Portal)
+    }
+
+    /// Runs `copy`, a `COPY ... TO STDOUT (FORMAT binary)` of the connector's own, whose rows
+    /// are as in `plan`.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn copy(shared: &Shared, plan: &Plan, limits: BatchLimits, copy: &str) -> Result<Self> {
+        shared.borrow_mut().simple(copy)?;
+        Self::start(shared, plan, limits, Source::CopyHeader)
+    }
+
+    fn start(shared: &Shared, plan: &Plan, limits: BatchLimits, source: Source) -> Result<Self> {
+        let schema = ipc::schema_message(&plan.schema)?;
+        let mut session = shared.borrow_mut();
+        session.simple("ROLLBACK")?;
+        session.flush()?;
+        session.set_busy(true);
+        log::debug("postgres", "rows requested");
+        Ok(Self {
+            session: Rc::clone(shared),
+            schema,
+            decoder: plan.decoder(limits, session.text_is_unchecked()),
+            source,
+            state: State::Running,
+        })
+    }
+
+    /// The message with the Arrow schema.
+    pub fn schema(&self) -> &[u8] {
+        &self.schema
+    }
+
+    /// The next batch, or none after the last.
+    ///
+    /// # Errors
+    /// What the server reports, now or after earlier batches; `value` for a value that does
+    /// not fit. There are no rows after a failure.
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        match self.state {
+            State::Running => {}
+            State::Ended => return Ok(None),
+            State::Failed => {
+                return Err(Error::internal("rows were asked for after a failure"));
+            }
+        }
+        self.pull().inspect_err(|_| self.state = State::Failed)
+    }
+
+    fn pull(&mut self) -> Result<Option<Vec<u8>>> {
+        let mut session = self.session.borrow_mut();
+        loop {
+            let decoder = &mut self.decoder;
+            let stopped = match &mut self.source {
+                Source::Portal => session.each_body(backend::DATA_ROW, |row| {
+                    if !decoder.has_room(row.len()) {
+                        return Ok(false);
+                    }
+                    decoder.row(row)?;
+                    Ok(true)
+                })?,
+                source => session
+                    .each_body(backend::COPY_DATA, |data| copy_data(source, decoder, data))?,
+            };
+            if stopped == Stopped::Kept {
+                return decoder.take().map(Some);
+            }
+            match session.receive()? {
+                Message::BindComplete
+                | Message::CommandComplete(_)
+                | Message::CopyOutResponse(_)
+                | Message::CopyDone => {}
+                Message::ReadyForQuery(_) if session.outstanding() > 0 => {}
+                Message::ReadyForQuery(_) => {
+                    self.state = State::Ended;
+                    if decoder.is_empty() {
+                        return Ok(None);
+                    }
+                    return decoder.take().map(Some);
+                }
+                _ => return Err(unexpected("among rows")),
+            }
+        }
+    }
+}
+
+/// Takes in one `CopyData`, which is one row; the header comes with the first.
+#[inline]
+fn copy_data(source: &mut Source, decoder: &mut RowDecoder, data: &[u8]) -> Result<bool> {
+    let row = match source {
+        Source::CopyHeader => match after_copy_header(data)? {
+            [] => {
+                *source = Source::Copy;
+                return Ok(true);
+            }
+            row => row,
+        },
+        _ => data,
+    };
+    if row == [0xff, 0xff] {
+        // The end of the rows.
+        *source = Source::Copy;
+        return Ok(true);
+    }
+    if !decoder.has_room(row.len()) {
+        return Ok(false);
+    }
+    decoder.row(row)?;
+    *source = Source::Copy;
+    Ok(true)
+}
+
+fn after_copy_header(data: &[u8]) -> Result<&[u8]> {
+    let malformed = || Violation("a COPY without the header of the binary format".into());
+    let rest = data.strip_prefix(COPY_SIGNATURE).ok_or_else(malformed)?;
+    let (flags, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+    let (extension, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
+    if u32::from_be_bytes(*flags) >> 16 != 0 {
+        return Err(Violation("a COPY of a kind that is not known".into()).into());
+    }
+    let skipped = u32::from_be_bytes(*extension) as usize;
+    Ok(rest.get(skipped..).ok_or_else(malformed)?)
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        let mut session = self.session.borrow_mut();
+        session.set_busy(false);
+        // What is still on its way is discarded. A host that drops a stream early has the
+        // server stop first, so that this is not much.
+        if self.state != State::Ended && !session.is_lost() {
+            let _ = session.settle();
+        }
+    }
+}

@@ -1,0 +1,635 @@
+//! One connection to a server: login, the rhythm of requests and answers, and its end.
+//!
+//! # Rhythm
+//!
+//! Requests are put together into a flight and sent as one; the server answers each flight's
+//! parts with one `ReadyForQuery` each, which the session counts. A failure is returned only
+//! once the connection is idle again or known to be lost, so that whatever comes next starts
+//! on firm ground: [`Session::settle`] discards what is still on its way and rolls back.
+//!
+//! Logging in takes one flight for the parameters and two for SCRAM: everything the session
+//! needs (name, encoding, search path, time limit) is in the startup message.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use dagflux_guest::bindings::dagflux::connector::types::{ErrorKind, Notice};
+use dagflux_guest::{Channel, ChannelError, Error, Result, Stream, log};
+
+use crate::auth::{Credentials, Login};
+use crate::dialect::quote;
+use crate::protocol::backend::{self, Message, Report, TextRow};
+use crate::protocol::frame::{self, Frame, Split};
+use crate::protocol::{Violation, frontend};
+use crate::sqlstate::{self, Circumstances};
+
+/// How many of the server's remarks are kept.
+const NOTICES: usize = 100;
+
+/// The context of what goes to the log.
+const LOG: &str = "postgres";
+
+/// What a session is opened with.
+#[derive(Debug, Clone)]
+pub struct Parameters {
+    /// The database.
+    pub database: String,
+    /// The schema that names without one are looked up in.
+    pub schema: String,
+    /// The name under which the server lists the connection.
+    pub application_name: String,
+    /// How long a statement may run.
+    pub statement_timeout: Option<Duration>,
+    /// Whether the channel is encrypted.
+    pub encrypted: bool,
+}
+
+/// Whether a transaction is open, as the last `ReadyForQuery` said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    Idle,
+    Open,
+    Failed,
+}
+
+/// What cancels a session's statements: the server process and its secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CancelKey {
+    /// The server's process.
+    pub process: i32,
+    /// What proves that the request is ours.
+    pub secret: i32,
+}
+
+/// A logged-in connection.
+pub struct Session {
+    stream: Stream,
+    parameters: Parameters,
+    /// What the server says of itself (`ParameterStatus`).
+    status: HashMap<String, String>,
+    key: Option<CancelKey>,
+    notices: VecDeque<Notice>,
+    transaction: Transaction,
+    /// How many `ReadyForQuery` are still to come.
+    outstanding: u32,
+    /// When the flight under way was sent.
+    sent: Option<Instant>,
+    /// Whether a row stream or a sink holds the session.
+    busy: bool,
+    /// Why the connection is no more.
+    lost: Option<Error>,
+}
+
+impl Session {
+    /// Logs in on a channel that has just been connected.
+    ///
+    /// # Errors
+    /// `authentication`, `database-not-found`, `server-resources`, ...
+    pub fn open(
+        channel: Box<dyn Channel>,
+        parameters: Parameters,
+        credentials: &dyn Credentials,
+    ) -> Result<Self> {
+        let mut session = Self {
+            stream: Stream::new(channel),
+            parameters,
+            status: HashMap::new(),
+            key: None,
+            notices: VecDeque::new(),
+            transaction: Transaction::Idle,
+            outstanding: 1,
+            sent: None,
+            busy: false,
+            lost: None,
+        };
+        session.login(credentials)?;
+        log::debug(LOG, "logged in");
+        Ok(session)
+    }
+
+    fn login(&mut self, credentials: &dyn Credentials) -> Result<()> {
+        let user = credentials.user()?;
+        let search_path = quote(&self.parameters.schema);
+        let timeout = self
+            .parameters
+            .statement_timeout
+            .map(|timeout| timeout.as_millis().max(1).to_string());
+        let mut startup = vec![
+            ("user", user.as_str()),
+            ("database", self.parameters.database.as_str()),
+            (
+                "application_name",
+                self.parameters.application_name.as_str(),
+            ),
+            ("client_encoding", "UTF8"),
+            // What is carried as text must not depend on the server's settings.
+            ("DateStyle", "ISO"),
+            ("IntervalStyle", "postgres"),
+            ("extra_float_digits", "3"),
+            ("search_path", search_path.as_str()),
+        ];
+        if let Some(timeout) = &timeout {
+            startup.push(("statement_timeout", timeout.as_str()));
+        }
+        let mut out = BytesMut::new();
+        frontend::startup(&startup, &mut out).map_err(|_| {
+            Error::new(
+                ErrorKind::Configuration,
+                "a value of the connection holds a NUL byte",
+            )
+            .with_hint("remove it from database, username or schema")
+        })?;
+        self.stream.outbox().extend_from_slice(&out);
+        let mut login = Login::new(credentials);
+        loop {
+            let message = self.receive()?;
+            if login.answer(&message, &mut self.stream)? {
+                break;
+            }
+        }
+        loop {
+            match self.receive()? {
+                Message::BackendKeyData(body) => {
+                    self.key = Some(CancelKey {
+                        process: body.process_id(),
+                        secret: body.secret_key(),
+                    });
+                }
+                Message::ReadyForQuery(_) => return Ok(()),
+                _ => return Err(unexpected("after the login")),
+            }
+        }
+    }
+
+    /// What the session was opened with.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// What cancels this session's statements.
+    pub fn cancel_key(&self) -> Option<CancelKey> {
+        self.key
+    }
+
+    /// A setting as the server reported it.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.status.get(name).map(String::as_str)
+    }
+
+    /// Whether text may arrive in any encoding: the database has none.
+    pub fn text_is_unchecked(&self) -> bool {
+        self.setting("server_encoding") != Some("UTF8")
+    }
+
+    /// The server's version as one number, as in `server_version_num`: 150008 for 15.8.
+    pub fn version(&self) -> u32 {
+        let text = self.setting("server_version").unwrap_or_default();
+        let mut parts = text
+            .split(|c: char| !c.is_ascii_digit())
+            .map(|part| part.parse::<u32>().unwrap_or(0));
+        let major = parts.next().unwrap_or(0).min(10_000);
+        let minor = parts.next().unwrap_or(0).min(99);
+        match major {
+            10.. => major * 10_000 + minor,
+            _ => major * 10_000 + minor * 100,
+        }
+    }
+
+    /// The remarks since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.drain(..).collect()
+    }
+
+    /// Makes sure that an operation can begin.
+    ///
+    /// # Errors
+    /// When another one is under way, or the connection is lost.
+    pub fn begin(&mut self) -> Result<()> {
+        if let Some(error) = &self.lost {
+            return Err(Error::new(
+                ErrorKind::ConnectionLost,
+                format!("the connection has ended: {error}"),
+            )
+            .with_hint("connect again"));
+        }
+        if self.busy {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the connection is busy with a read or a write that has not ended",
+            )
+            .with_hint("finish or drop the row stream or sink, or use a second connection"));
+        }
+        self.settle()
+    }
+
+    /// Marks the session as held by a row stream or a sink, or as free again.
+    pub fn set_busy(&mut self, busy: bool) {
+        self.busy = busy;
+    }
+
+    /// Whether the connection is no more.
+    pub fn is_lost(&self) -> bool {
+        self.lost.is_some()
+    }
+
+    /// Where the next message to be sent is put.
+    pub fn outbox(&mut self) -> &mut BytesMut {
+        self.stream.outbox()
+    }
+
+    /// Puts text of the connector's own into the flight; it may hold several statements.
+    ///
+    /// # Errors
+    /// When it holds a NUL byte.
+    pub fn simple(&mut self, sql: &str) -> Result<()> {
+        frontend::query(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        self.outstanding = self.outstanding.saturating_add(1);
+        Ok(())
+    }
+
+    /// Ends a part of the flight that consists of extended-protocol messages.
+    pub fn sync(&mut self) {
+        frontend::sync(self.stream.outbox());
+        self.outstanding = self.outstanding.saturating_add(1);
+    }
+
+    /// Puts one statement into the flight, to be parsed and described.
+    ///
+    /// # Errors
+    /// When it holds a NUL byte.
+    pub fn describe(&mut self, sql: &str) -> Result<()> {
+        frontend::parse_and_describe(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        self.sync();
+        Ok(())
+    }
+
+    /// Sends the flight.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.stream.outbox().is_empty() {
+            return Ok(());
+        }
+        self.sent = Some(Instant::now());
+        match self.stream.flush() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.lose(error)),
+        }
+    }
+
+    /// Sends the flight if there is one, and waits for the next message that is an answer.
+    ///
+    /// # Errors
+    /// What the server reports; the session is then idle or lost.
+    pub fn receive(&mut self) -> Result<Message> {
+        self.flush()?;
+        loop {
+            let message = self.next_message()?;
+            if let Some(message) = self.take_aside(message)? {
+                return match message {
+                    Message::ErrorResponse(body) => {
+                        let report =
+                            backend::report(body.fields()).map_err(|v| self.violated(v))?;
+                        Err(self.fail(&report))
+                    }
+                    message => Ok(message),
+                };
+            }
+        }
+    }
+
+    /// Reads the server's answer to the end of the flight.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub fn receive_ready(&mut self) -> Result<()> {
+        match self.receive()? {
+            Message::ReadyForQuery(_) => Ok(()),
+            _ => Err(unexpected("where an answer should end")),
+        }
+    }
+
+    /// Runs one statement of the connector's own and gathers its rows, as text.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
+        frontend::parse(sql, self.stream.outbox())?;
+        frontend::bind_and_execute(parameters, std::iter::empty(), self.stream.outbox())?;
+        self.sync();
+        let mut rows = Vec::new();
+        loop {
+            match self.receive()? {
+                Message::DataRow(row) => rows.push(backend::text_row(&row)?),
+                Message::ReadyForQuery(_) => return Ok(rows),
+                Message::ParseComplete | Message::BindComplete | Message::CommandComplete(_) => {}
+                _ => return Err(unexpected("among the rows of a catalog query")),
+            }
+        }
+    }
+
+    /// How many parts of the flight are not answered yet.
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding
+    }
+
+    /// Whether the server has said something while it was being written to. It is a failure.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub fn check_interjection(&mut self) -> Result<()> {
+        loop {
+            let mut needed = frame::HEADER;
+            loop {
+                match self.stream.available(needed) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(()),
+                    Err(error) => return Err(self.lose(error)),
+                }
+                match frame::split(self.stream.front()) {
+                    Ok(Split::Partial(more)) => needed = more,
+                    Ok(Split::Frame(_)) => break,
+                    Err(violation) => return Err(self.violated(violation)),
+                }
+            }
+            let message = self.next_message()?;
+            match self.take_aside(message)? {
+                None => {}
+                Some(Message::ErrorResponse(body)) => {
+                    let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
+                    return Err(self.fail(&report));
+                }
+                Some(_) => return Err(unexpected("while rows are being sent")),
+            }
+        }
+    }
+
+    /// Passes the bodies of messages with the tag `tag` to `each`, where they lie, until it
+    /// returns `false` (that message is kept) or another message is next.
+    ///
+    /// # Errors
+    /// What `each` returns; the session is then in the middle of an answer. Or that the
+    /// connection is lost.
+    #[inline]
+    pub fn each_body(
+        &mut self,
+        tag: u8,
+        mut each: impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Result<Stopped> {
+        enum Step {
+            Kept,
+            Other,
+            Need(usize),
+        }
+        self.flush()?;
+        loop {
+            let front = self.stream.front();
+            let mut rest = front;
+            let step = loop {
+                match frame::split(rest) {
+                    Ok(Split::Frame(frame)) if frame.tag == tag => match each(frame.body) {
+                        Ok(true) => rest = rest.get(frame.whole.len()..).unwrap_or_default(),
+                        Ok(false) => break Ok(Step::Kept),
+                        Err(error) => break Err(error),
+                    },
+                    Ok(Split::Frame(_)) => break Ok(Step::Other),
+                    Ok(Split::Partial(needed)) => break Ok(Step::Need(needed)),
+                    Err(violation) => break Err(self_violation(violation)),
+                }
+            };
+            let consumed = front.len().saturating_sub(rest.len());
+            self.stream.consume(consumed);
+            match step? {
+                Step::Kept => return Ok(Stopped::Kept),
+                Step::Other => return Ok(Stopped::Other),
+                Step::Need(needed) => {
+                    if let Err(error) = self.stream.require(needed) {
+                        return Err(self.lose(error));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Discards what is still on its way and rolls back what is open.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn settle(&mut self) -> Result<()> {
+        while self.lost.is_none() {
+            self.flush()?;
+            while self.outstanding > 0 {
+                let message = self.next_message()?;
+                if let Some(Message::ErrorResponse(body)) = self.take_aside(message)? {
+                    let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
+                    if report.is_fatal() {
+                        return Err(self.fail(&report));
+                    }
+                }
+            }
+            if self.transaction == Transaction::Idle {
+                return Ok(());
+            }
+            self.simple("ROLLBACK")?;
+        }
+        Err(self
+            .lost
+            .clone()
+            .unwrap_or_else(|| Error::internal("no reason for a lost connection")))
+    }
+
+    /// Says good-bye.
+    pub fn close(&mut self) {
+        if self.lost.is_none() {
+            frontend::terminate(self.stream.outbox());
+            if self.stream.drain().is_err() {
+                log::debug(LOG, "the connection was gone before the good-bye");
+            }
+            self.lost = Some(Error::new(ErrorKind::ConnectionLost, "it was closed"));
+        }
+    }
+
+    fn next_message(&mut self) -> Result<Message> {
+        let mut needed = frame::HEADER;
+        loop {
+            if let Err(error) = self.stream.require(needed) {
+                return Err(self.lose(error));
+            }
+            match frame::split(self.stream.front()) {
+                Ok(Split::Partial(more)) => needed = more,
+                Ok(Split::Frame(frame)) => {
+                    let length = frame.whole.len();
+                    let message = parse(frame);
+                    self.stream.consume(length);
+                    return message.map_err(|violation| self.violated(violation));
+                }
+                Err(violation) => return Err(self.violated(violation)),
+            }
+        }
+    }
+
+    /// Deals with what can come at any time; gives back what is an answer.
+    fn take_aside(&mut self, message: Message) -> Result<Option<Message>> {
+        match message {
+            Message::NoticeResponse(body) => {
+                let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
+                if self.notices.len() >= NOTICES {
+                    self.notices.pop_front();
+                }
+                self.notices.push_back(Notice {
+                    severity: report.severity,
+                    sqlstate: report.code,
+                    message: report.message,
+                });
+                Ok(None)
+            }
+            Message::ParameterStatus(body) => {
+                // Names and values are the server's; those that are not text say nothing to us.
+                if let (Ok(name), Ok(value)) = (body.name(), body.value())
+                    && self.status.len() < 256
+                {
+                    self.status.insert(name.to_owned(), value.to_owned());
+                }
+                Ok(None)
+            }
+            Message::NotificationResponse(_) => Ok(None),
+            Message::ReadyForQuery(body) => {
+                self.outstanding = self.outstanding.saturating_sub(1);
+                self.transaction = match body.status() {
+                    b'I' => Transaction::Idle,
+                    b'T' => Transaction::Open,
+                    b'E' => Transaction::Failed,
+                    _ => {
+                        return Err(self.violated(Violation("an unknown transaction state".into())));
+                    }
+                };
+                Ok(Some(Message::ReadyForQuery(body)))
+            }
+            message => Ok(Some(message)),
+        }
+    }
+
+    /// Turns the server's report into a failure and brings the session to rest.
+    fn fail(&mut self, report: &Report) -> Error {
+        let error = sqlstate::error(
+            report,
+            Circumstances {
+                timeout: self.parameters.statement_timeout,
+                elapsed: self.sent.map(|sent| sent.elapsed()),
+            },
+        );
+        if report.is_fatal() {
+            self.lost = Some(error.clone());
+        } else if let Err(error) = self.settle() {
+            log::debug(LOG, &format!("not at rest after a failure: {error}"));
+        }
+        error
+    }
+
+    /// The failure that a broken channel is.
+    fn lose(&mut self, cause: ChannelError) -> Error {
+        // The reason may have arrived before the end.
+        if let Some(report) = self.last_words() {
+            return self.fail(&report);
+        }
+        let error = match (cause, self.shutdown_notice()) {
+            (_, Some(notice)) => Error::new(ErrorKind::ServerShutdown, notice.message.clone())
+                .with_sqlstate(notice.sqlstate.clone())
+                .with_hint(
+                    "connect again when the server is back; nothing of an unfinished write remains",
+                ),
+            (ChannelError::Closed, None) => Error::new(
+                ErrorKind::ConnectionLost,
+                "the server closed the connection without saying why",
+            )
+            .with_hint(
+                "see the server's log, then connect again; nothing of an unfinished write remains",
+            ),
+            (ChannelError::Broken(how), None) => Error::new(
+                ErrorKind::ConnectionLost,
+                format!("the connection to the server broke: {how}"),
+            )
+            .with_hint(
+                "check the network, then connect again; nothing of an unfinished write remains",
+            ),
+        };
+        self.lost = Some(error.clone());
+        error
+    }
+
+    /// A fatal error among what has arrived.
+    fn last_words(&mut self) -> Option<Report> {
+        loop {
+            let mut needed = frame::HEADER;
+            let frame = loop {
+                if !self.stream.available(needed).unwrap_or(false) {
+                    return None;
+                }
+                match frame::split(self.stream.front()).ok()? {
+                    Split::Partial(more) => needed = more,
+                    Split::Frame(frame) => break frame,
+                }
+            };
+            let length = frame.whole.len();
+            let message = parse(frame);
+            self.stream.consume(length);
+            match self.take_aside(message.ok()?) {
+                Ok(Some(Message::ErrorResponse(body))) => {
+                    let report = backend::report(body.fields()).ok()?;
+                    if report.is_fatal() {
+                        return Some(report);
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn shutdown_notice(&self) -> Option<&Notice> {
+        self.notices
+            .back()
+            .filter(|notice| notice.sqlstate.starts_with("57P"))
+    }
+
+    fn violated(&mut self, violation: Violation) -> Error {
+        let error = self_violation(violation);
+        self.lost = Some(error.clone());
+        error
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Why [`Session::each_body`] stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// The caller wants the message later.
+    Kept,
+    /// The next message is of another kind.
+    Other,
+}
+
+fn parse(frame: Frame<'_>) -> std::result::Result<Message, Violation> {
+    backend::parse(frame)
+}
+
+fn self_violation(violation: Violation) -> Error {
+    violation.into()
+}
+
+/// The failure of an answer that has no place.
+pub fn unexpected(place: &str) -> Error {
+    Violation(format!("an unexpected message {place}")).into()
+}
+
+fn nul_in_statement(_: Violation) -> Error {
+    Error::new(ErrorKind::Syntax, "the statement holds a NUL byte")
+        .with_hint("remove the NUL byte from the statement")
+}

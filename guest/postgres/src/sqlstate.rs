@@ -1,0 +1,236 @@
+//! What the server's errors mean: SQLSTATE to a kind a program acts on, and a next step.
+//!
+//! Manual: Appendix A, "PostgreSQL Error Codes". The next step is the server's own hint where
+//! it gives one, else ours.
+
+use std::time::Duration;
+
+use dagflux_guest::Error;
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+
+use crate::protocol::backend::Report;
+
+/// What the connector knows about the statement that failed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Circumstances {
+    /// The time limit asked for.
+    pub timeout: Option<Duration>,
+    /// How long the statement had run.
+    pub elapsed: Option<Duration>,
+}
+
+/// The failure that `report` tells of.
+pub fn error(report: &Report, circumstances: Circumstances) -> Error {
+    let kind = kind(report, circumstances);
+    let mut error = Error::new(kind, sentence(&report.message)).with_sqlstate(report.code.clone());
+    if let Some(detail) = detail(report) {
+        error = error.with_detail(detail);
+    }
+    if let Some(position) = report.position {
+        error = error.with_position(position);
+    }
+    error = match &report.hint {
+        Some(hint) => error.with_hint(hint.clone()),
+        None => error.with_hint(next_step(kind, report)),
+    };
+    if matches!(
+        kind,
+        ErrorKind::Conflict | ErrorKind::ServerResources | ErrorKind::ServerShutdown
+    ) {
+        error = error.retryable();
+    }
+    let attributes = [
+        ("schema", &report.schema),
+        ("table", &report.table),
+        ("column", &report.column),
+        ("constraint", &report.constraint),
+    ];
+    for (name, value) in attributes {
+        if let Some(value) = value {
+            error = error.with_attribute(name, value.clone());
+        }
+    }
+    if let Some(row) = copy_line(report) {
+        error = error.with_attribute("row", row);
+    }
+    error
+}
+
+/// The server's text as a sentence of ours. It is written the same way, but for a full stop
+/// that some messages end in.
+fn sentence(message: &str) -> String {
+    message.strip_suffix('.').unwrap_or(message).to_owned()
+}
+
+fn detail(report: &Report) -> Option<String> {
+    match (&report.detail, &report.context) {
+        (Some(detail), Some(context)) => Some(format!("{detail} ({context})")),
+        (Some(text), None) | (None, Some(text)) => Some(text.clone()),
+        (None, None) => None,
+    }
+}
+
+/// The line of a COPY that the server complains of, counted from 1.
+fn copy_line(report: &Report) -> Option<String> {
+    let context = report.context.as_deref()?;
+    let (_, rest) = context.strip_prefix("COPY ")?.split_once(", line ")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then_some(digits)
+}
+
+fn kind(report: &Report, circumstances: Circumstances) -> ErrorKind {
+    let code = report.code.as_str();
+    match code {
+        "28P01" | "28000" => ErrorKind::Authentication,
+        "3D000" => ErrorKind::DatabaseNotFound,
+        "42P01" => ErrorKind::TableNotFound,
+        "3F000" => ErrorKind::SchemaNotFound,
+        "42703" => ErrorKind::ColumnNotFound,
+        // Parsing more than one statement is told apart by the function that raised it.
+        "42601" if report.routine.as_deref() == Some("exec_parse_message") => {
+            ErrorKind::UnsupportedStatement
+        }
+        "42601" => ErrorKind::Syntax,
+        "42501" => ErrorKind::PermissionDenied,
+        "25006" => ErrorKind::ReadOnly,
+        "57014" => cancelled_or_timed_out(report, circumstances),
+        "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::ServerShutdown,
+        "40001" | "40P01" | "55P03" => ErrorKind::Conflict,
+        "42P06" | "42P07" | "42710" | "42701" => ErrorKind::AlreadyExists,
+        "22021" | "22P05" => ErrorKind::Value,
+        "0A000" => ErrorKind::UnsupportedStatement,
+        "08P01" => ErrorKind::Protocol,
+        _ => match code.get(..2) {
+            Some("53") => ErrorKind::ServerResources,
+            Some("23") => ErrorKind::Constraint,
+            Some("28") => ErrorKind::Authentication,
+            Some("08") => ErrorKind::ConnectionLost,
+            Some("40") => ErrorKind::Conflict,
+            Some("57") => ErrorKind::ServerShutdown,
+            Some(
+                "22" | "42" | "25" | "2B" | "38" | "39" | "54" | "55" | "P0" | "21" | "26" | "34",
+            ) => ErrorKind::Statement,
+            _ => ErrorKind::Other,
+        },
+    }
+}
+
+/// A time limit and a request to cancel have one SQLSTATE, and come from one function of the
+/// server. The text tells them apart, unless the server speaks another language: then the
+/// limit we know of and the time the statement ran decide.
+fn cancelled_or_timed_out(report: &Report, circumstances: Circumstances) -> ErrorKind {
+    if report.message.contains("statement timeout") {
+        return ErrorKind::StatementTimeout;
+    }
+    if report.message.contains("user request") {
+        return ErrorKind::Cancelled;
+    }
+    match (circumstances.timeout, circumstances.elapsed) {
+        (Some(limit), Some(elapsed)) if elapsed >= limit => ErrorKind::StatementTimeout,
+        _ => ErrorKind::Cancelled,
+    }
+}
+
+fn next_step(kind: ErrorKind, report: &Report) -> String {
+    let code = report.code.as_str();
+    match kind {
+        ErrorKind::Authentication if code == "28P01" => {
+            "check username and password; `ALTER ROLE ... PASSWORD '...'` sets a new one".into()
+        }
+        ErrorKind::Authentication if is_unencrypted_refusal(report) => {
+            "turn Use SSL on: the server does not take this login over a connection that is not encrypted".into()
+        }
+        ErrorKind::Authentication if report.message.contains("pg_hba.conf") => {
+            "have the server's pg_hba.conf, or the provider's firewall rules, admit this machine, user and database".into()
+        }
+        ErrorKind::Authentication => {
+            "check that the user exists and may log in (`ALTER ROLE ... LOGIN`)".into()
+        }
+        ErrorKind::DatabaseNotFound => {
+            "check the database of the connection; `psql -l` lists those there are".into()
+        }
+        ErrorKind::TableNotFound => {
+            "check the spelling (a name with capitals has to be quoted) and the schema; the list of tables shows what there is".into()
+        }
+        ErrorKind::SchemaNotFound => {
+            "check the schema's name; the list of schemas shows what there is".into()
+        }
+        ErrorKind::ColumnNotFound => {
+            "check the spelling (a name with capitals has to be quoted); the list of columns shows what there is".into()
+        }
+        ErrorKind::Syntax => "correct the statement at the position given".into(),
+        ErrorKind::UnsupportedStatement if code == "42601" => {
+            "send one statement at a time".into()
+        }
+        ErrorKind::UnsupportedStatement => "use another form of the statement".into(),
+        ErrorKind::PermissionDenied => grant(report),
+        ErrorKind::ReadOnly => {
+            "this operation only reads: use `execute` for a statement that changes something, and a server that is not a read-only replica".into()
+        }
+        ErrorKind::StatementTimeout => {
+            "let the statement do less, or raise the time limit (of the call, or the server's statement_timeout)".into()
+        }
+        ErrorKind::Cancelled => "run it again if it was not meant to be stopped".into(),
+        ErrorKind::ServerShutdown => {
+            "connect again when the server is back; nothing of an unfinished write remains".into()
+        }
+        ErrorKind::ServerResources if code == "53300" => {
+            "close other connections, or raise the server's max_connections".into()
+        }
+        ErrorKind::ServerResources => {
+            "free what the server has run out of (disk, memory), then try again".into()
+        }
+        ErrorKind::Conflict => "nothing was changed: try again".into(),
+        ErrorKind::Constraint => {
+            "correct or leave out the row named in the detail; nothing was changed".into()
+        }
+        ErrorKind::AlreadyExists => "choose another name, or write to what exists".into(),
+        ErrorKind::Value => "correct the value: PostgreSQL's text holds no NUL and must be valid in the database's encoding".into(),
+        ErrorKind::Protocol if report.message.contains("startup parameter") => {
+            "the connection goes through a pooler: have it accept the parameter (PgBouncer: ignore_startup_parameters), or connect to the server itself".into()
+        }
+        ErrorKind::Protocol => "check what stands between here and the server, such as a pooler".into(),
+        ErrorKind::ConnectionLost => "connect again".into(),
+        _ => "see the message and the server's log".into(),
+    }
+}
+
+/// "no pg_hba.conf entry ... no encryption" (from 14) or "SSL off" (before).
+fn is_unencrypted_refusal(report: &Report) -> bool {
+    let message = &report.message;
+    message.contains("pg_hba.conf")
+        && (message.contains("no encryption") || message.contains("SSL off"))
+}
+
+/// A GRANT that would help, where the message names what it is about.
+fn grant(report: &Report) -> String {
+    let general = "ask the owner for the privilege, with GRANT".to_owned();
+    let Some((_, object)) = report.message.split_once("permission denied for ") else {
+        return general;
+    };
+    let Some((class, name)) = object.split_once(' ') else {
+        return general;
+    };
+    let name = crate::dialect::quote(name.trim_matches('"'));
+    match class {
+        "table" | "relation" | "view" => {
+            let table = match &report.schema {
+                Some(schema) => format!("{}.{name}", crate::dialect::quote(schema)),
+                None => name,
+            };
+            format!(
+                "as the owner: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO CURRENT_USER_OF_THE_CONNECTION"
+            )
+        }
+        "schema" => format!(
+            "as the owner: GRANT USAGE ON SCHEMA {name} TO CURRENT_USER_OF_THE_CONNECTION (and CREATE, to make new tables)"
+        ),
+        "sequence" => format!(
+            "as the owner: GRANT USAGE, SELECT ON SEQUENCE {name} TO CURRENT_USER_OF_THE_CONNECTION"
+        ),
+        "database" => format!(
+            "as the owner: GRANT CONNECT ON DATABASE {name} TO CURRENT_USER_OF_THE_CONNECTION"
+        ),
+        _ => general,
+    }
+}

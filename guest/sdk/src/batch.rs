@@ -1,0 +1,230 @@
+//! Columns being filled, row by row, until they make a batch.
+
+/// How large a batch may become; whichever comes first.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// The most rows; at least 1.
+    pub rows: usize,
+    /// The most bytes of Arrow buffers.
+    pub bytes: usize,
+}
+
+impl BatchLimits {
+    /// A batch of more bytes is not asked for by anyone; offsets within a column are 31 bits.
+    const MOST_BYTES: usize = 256 * 1024 * 1024;
+    /// Counts of rows stay far from where arithmetic on them could overflow.
+    const MOST_ROWS: usize = 16 * 1024 * 1024;
+
+    /// Limits as a host gave them, brought into the range a batch can have.
+    pub fn new(rows: u32, bytes: u32) -> Self {
+        Self {
+            rows: (rows as usize).clamp(1, Self::MOST_ROWS),
+            bytes: (bytes as usize).min(Self::MOST_BYTES),
+        }
+    }
+}
+
+/// How the values of a column lie in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// One bit each.
+    Bits,
+    /// This many bytes each.
+    Fixed(usize),
+    /// Bytes of any number, found by 32-bit offsets.
+    Variable,
+    /// No values at all: every row is null.
+    Null,
+}
+
+impl Layout {
+    /// The bytes one row takes, without those of a variable value and without the bit
+    /// that says whether it is null.
+    pub fn row_width(self) -> usize {
+        match self {
+            Layout::Bits => 1,
+            Layout::Fixed(width) => width,
+            Layout::Variable => 4,
+            Layout::Null => 0,
+        }
+    }
+}
+
+/// One column of the batch being built.
+///
+/// The buffers are kept from batch to batch. The bitmap of nulls comes into being with
+/// the first null. The caller pushes in the way of the column's layout, once per row.
+#[derive(Debug)]
+pub struct ColumnBuilder {
+    layout: Layout,
+    rows: usize,
+    nulls: usize,
+    /// Little-endian values, or a bitmap, or the bytes of variable values.
+    data: Vec<u8>,
+    /// The end of each variable value; the leading 0 is not in it.
+    ends: Vec<u8>,
+    /// One bit per row, empty while there is no null.
+    validity: Vec<u8>,
+}
+
+impl ColumnBuilder {
+    /// An empty column with room for `rows`.
+    pub fn new(layout: Layout, rows: usize) -> Self {
+        let (data, ends) = match layout {
+            Layout::Bits => (rows.div_ceil(8), 0),
+            Layout::Fixed(width) => (rows.saturating_mul(width), 0),
+            Layout::Variable => (rows.saturating_mul(8), rows.saturating_mul(4)),
+            Layout::Null => (0, 0),
+        };
+        Self {
+            layout,
+            rows: 0,
+            nulls: 0,
+            data: Vec::with_capacity(data),
+            ends: Vec::with_capacity(ends),
+            validity: Vec::new(),
+        }
+    }
+
+    /// How the values lie.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many of them are null.
+    pub fn nulls(&self) -> usize {
+        self.nulls
+    }
+
+    pub(crate) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
+    pub(crate) fn ends(&self) -> &[u8] {
+        &self.ends
+    }
+
+    pub(crate) fn validity(&self) -> &[u8] {
+        &self.validity
+    }
+
+    /// Appends a value of a column of [`Layout::Fixed`], little-endian.
+    #[inline(always)]
+    pub fn push_fixed<const N: usize>(&mut self, value: [u8; N]) {
+        debug_assert_eq!(self.layout, Layout::Fixed(N));
+        self.data.extend_from_slice(&value);
+        self.mark_valid();
+    }
+
+    /// Appends a value of a column of [`Layout::Variable`].
+    #[inline(always)]
+    pub fn push_bytes(&mut self, value: &[u8]) {
+        debug_assert_eq!(self.layout, Layout::Variable);
+        self.data.extend_from_slice(value);
+        self.push_end();
+        self.mark_valid();
+    }
+
+    /// Appends a value of a column of [`Layout::Bits`].
+    #[inline(always)]
+    pub fn push_bit(&mut self, value: bool) {
+        debug_assert_eq!(self.layout, Layout::Bits);
+        push_bit(&mut self.data, self.rows, value);
+        self.mark_valid();
+    }
+
+    /// Appends a null.
+    pub fn push_null(&mut self) {
+        match self.layout {
+            Layout::Bits => push_bit(&mut self.data, self.rows, false),
+            Layout::Fixed(width) => {
+                let filled = self.data.len().saturating_add(width);
+                self.data.resize(filled, 0);
+            }
+            Layout::Variable => self.push_end(),
+            Layout::Null => {
+                self.rows = self.rows.saturating_add(1);
+                self.nulls = self.rows;
+                return;
+            }
+        }
+        if self.nulls == 0 {
+            // Every row before this one was valid.
+            self.validity.clear();
+            self.validity.resize(self.rows / 8, 0xff);
+            if self.rows % 8 != 0 {
+                self.validity.push(0xff >> (8 - self.rows % 8));
+            }
+        }
+        push_bit(&mut self.validity, self.rows, false);
+        self.nulls = self.nulls.saturating_add(1);
+        self.rows = self.rows.saturating_add(1);
+    }
+
+    /// The bytes of variable values so far.
+    #[inline]
+    pub fn variable_bytes(&self) -> usize {
+        match self.layout {
+            Layout::Variable => self.data.len(),
+            _ => 0,
+        }
+    }
+
+    /// Finds the first row whose text is not UTF-8.
+    pub fn invalid_text(&self) -> Option<usize> {
+        // The whole buffer at once is fast; only text that is not plain ASCII needs a look
+        // at where its values begin and end.
+        if self.layout != Layout::Variable || self.data.is_ascii() {
+            return None;
+        }
+        let mut from = 0;
+        for (row, end) in self.ends.as_chunks::<4>().0.iter().enumerate() {
+            let to = u32::from_le_bytes(*end) as usize;
+            let value = self.data.get(from..to).unwrap_or_default();
+            if std::str::from_utf8(value).is_err() {
+                return Some(row);
+            }
+            from = to;
+        }
+        None
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.nulls = 0;
+        self.data.clear();
+        self.ends.clear();
+        self.validity.clear();
+    }
+
+    #[inline(always)]
+    fn push_end(&mut self) {
+        // `BatchLimits` and the limit on one message keep a batch below 2 GiB.
+        let end = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        self.ends.extend_from_slice(&end.to_le_bytes());
+    }
+
+    #[inline(always)]
+    fn mark_valid(&mut self) {
+        if self.nulls != 0 {
+            push_bit(&mut self.validity, self.rows, true);
+        }
+        self.rows += 1;
+    }
+}
+
+/// Sets bit `at`, which is the next one, of a bitmap.
+#[inline(always)]
+fn push_bit(bits: &mut Vec<u8>, at: usize, value: bool) {
+    let bit = u8::from(value) << (at % 8);
+    match bits.last_mut() {
+        Some(last) if at % 8 != 0 => *last |= bit,
+        _ => bits.push(bit),
+    }
+}

@@ -1,0 +1,10 @@
+//! The contract, generated from `wit/`.
+#![allow(missing_docs)]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "relational-connector",
+    pub_export_macro: true,
+    default_bindings_module: "dagflux_guest::bindings",
+    generate_all,
+});
