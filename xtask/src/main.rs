@@ -8,6 +8,8 @@ mod test;
 mod vendor_wit;
 mod workspace;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -56,10 +58,19 @@ enum Task {
     },
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
     let workspace = Workspace::find()?;
-    match arguments.task {
+    match task {
         Task::Demo => demo::run(&workspace),
         Task::Test { filter } => test::run(&workspace, filter.as_deref()),
         Task::Ci => ci::run(&workspace),

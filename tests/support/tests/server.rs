@@ -1,5 +1,11 @@
 //! The servers that the other tests rely on.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
 use dagflux_test_support::{PasswordMethod, Server, ServerOptions, tokio_postgres, tpch};
 use tokio_postgres::NoTls;
@@ -102,4 +108,34 @@ async fn a_stopped_server_is_gone_with_its_files() -> Result<()> {
     assert!(!server.folder().exists());
     assert_eq!(server.process_id(), None);
     Ok(())
+}
+
+#[test]
+fn a_server_ends_when_its_process_is_killed() -> Result<()> {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_dagflux-test-server"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let output = program.stdout.take().context("its output is a pipe")?;
+    let mut lines = BufReader::new(output).lines();
+    let process = lines.next().context("it prints the process")??;
+    let folder = lines.next().context("it prints the folder")??;
+    assert!(Path::new(&folder).exists());
+
+    program.kill()?;
+    program.wait()?;
+    let start = Instant::now();
+    while Path::new(&folder).exists() || runs(&process)? {
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "it is still there"
+        );
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn runs(process: &str) -> Result<bool> {
+    let probe = Command::new("kill").args(["-0", process]).output()?;
+    Ok(probe.status.success())
 }

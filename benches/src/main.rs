@@ -1,0 +1,80 @@
+//! Measures the bars that the project sets itself, against a reference in the same
+//! run on the same machine. `cargo xtask bench` builds it in release and runs it.
+
+mod connect;
+mod load;
+mod memory;
+mod product;
+mod read;
+mod report;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use crate::report::Report;
+
+/// Measures the bars that the project sets itself.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure.
+    #[arg(value_enum)]
+    what: What,
+    /// Prints the figures for machines.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    Read,
+    Connect,
+    Load,
+    All,
+    /// Reads one table in a process of its own and prints its peak memory.
+    #[value(hide = true)]
+    MemoryProbe,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.what == What::MemoryProbe {
+        return finished(memory::probe().await.map(|()| true));
+    }
+    finished(measure(&arguments).await)
+}
+
+/// Success when every bar holds.
+fn finished(result: Result<bool>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(2),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(arguments: &Arguments) -> Result<bool> {
+    dagflux_test_support::install::provide()?;
+    let wanted = |what| arguments.what == what || arguments.what == What::All;
+    let mut report = Report::default();
+    if wanted(What::Load) {
+        load::measure(&mut report).await?;
+    }
+    if wanted(What::Connect) {
+        connect::measure(&mut report).await?;
+    }
+    if wanted(What::Read) {
+        read::measure(&mut report).await?;
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("\n{report}");
+    }
+    Ok(report.all_hold())
+}
