@@ -1,0 +1,337 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use dagflux_host::TableName;
+
+use crate::formats::Format;
+
+/// Databases through sandboxed connectors, from a terminal.
+///
+/// A connection is named in a connection file; the connector it names runs in a
+/// sandbox that can reach the one address of that connection and never holds
+/// its password.
+#[derive(Debug, Parser)]
+#[command(name = "dagflux", version, max_term_width = 100, after_long_help = crate::help::after_help())]
+pub struct Cli {
+    /// What applies to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What applies to every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The connection file [default: dagflux/connections.toml in the user's configuration folder]
+    #[arg(long, global = true, value_name = "FILE", env = "DAGFLUX_CONNECTIONS")]
+    pub connections: Option<PathBuf>,
+
+    /// A folder with connectors; can be given several times
+    ///
+    /// `connector = "postgres"` means postgres.wasm in the first of these folders that has it. After the
+    /// folders given: `connectors` beside this program, target/connectors of a source tree it was built
+    /// in, and dagflux/connectors in the user's data folder. In the variable, folders are separated as in
+    /// PATH.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "DAGFLUX_CONNECTORS",
+        value_delimiter = if cfg!(windows) { ';' } else { ':' }
+    )]
+    pub connectors: Vec<PathBuf>,
+
+    /// Print JSON instead of text, errors included; see below for the shapes
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// How long a statement may run, such as 30s, 5m or 500ms [default: the server's own limit]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub statement_timeout: Option<Duration>,
+
+    /// Log what happens to standard error; -vv for more. Never SQL text, never secrets
+    #[arg(short, long, visible_alias = "trace", global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show what a connector is and which fields a connection of it has
+    #[command(after_long_help = "Example:\n  dagflux describe postgres\n  dagflux describe postgres --json-schema > postgres.schema.json")]
+    Describe {
+        /// A connector's name, or the path of its .wasm file
+        connector: String,
+        /// Print the JSON Schema (draft 2020-12) of a connection instead
+        #[arg(long)]
+        json_schema: bool,
+    },
+
+    /// Show what a connector's file holds: digest, sizes, imports and exports
+    #[command(after_long_help = "Example:\n  dagflux inspect ./target/connectors/postgres.wasm")]
+    Inspect {
+        /// A connector's name, or the path of its .wasm file
+        connector: String,
+    },
+
+    /// List the connections of the connection file, and whether each is complete
+    #[command(after_long_help = "Shows no sensitive values.\n\nExample:\n  dagflux connections")]
+    Connections,
+
+    /// Connect, and say what stands in the way of using the connection
+    #[command(after_long_help = "Exits with 14 when something found will not work.\n\nExample:\n  dagflux check sales")]
+    Check {
+        /// The connection, as it is called in the connection file
+        connection: String,
+    },
+
+    /// List the schemas, without the system's own
+    #[command(after_long_help = "Example:\n  dagflux schemas sales")]
+    Schemas {
+        /// The connection, as it is called in the connection file
+        connection: String,
+    },
+
+    /// List tables, views and whatever else can be read like them
+    #[command(after_long_help = "Example:\n  dagflux tables sales --schema public")]
+    Tables {
+        /// The connection, as it is called in the connection file
+        connection: String,
+        /// Only the tables of this schema
+        #[arg(long)]
+        schema: Option<String>,
+    },
+
+    /// List the columns of a table, or of every table of a schema
+    #[command(after_long_help = "Example:\n  dagflux columns sales public.orders")]
+    Columns {
+        /// The connection, as it is called in the connection file
+        connection: String,
+        /// The table; "table", "schema.table", or with double quotes as in SQL
+        table: Option<TableName>,
+        /// Only the columns of this schema
+        #[arg(long, conflicts_with = "table")]
+        schema: Option<String>,
+    },
+
+    /// Show the first rows of a table
+    #[command(after_long_help = "Example:\n  dagflux preview sales orders -n 10")]
+    Preview {
+        /// The connection, as it is called in the connection file
+        connection: String,
+        /// The table; "table", "schema.table", or with double quotes as in SQL
+        table: TableName,
+        /// How many rows
+        #[arg(short = 'n', long, default_value_t = 5)]
+        rows: u32,
+    },
+
+    /// Run one statement that returns rows and changes nothing
+    #[command(after_long_help = "The server runs it in a read-only transaction, and refuses a second statement.\n\nExample:\n  dagflux query sales 'SELECT status, count(*) FROM orders GROUP BY 1'\n  dagflux query sales --file report.sql --json")]
+    Query {
+        /// The connection, as it is called in the connection file
+        connection: String,
+        /// The statement
+        #[command(flatten)]
+        statement: StatementArgs,
+    },
+
+    /// Write a table or the result of a query to a file
+    #[command(after_long_help = EXPORT_HELP)]
+    Export(ExportArgs),
+
+    /// Insert the rows of a file into a table, all or none
+    #[command(after_long_help = IMPORT_HELP)]
+    Import(ImportArgs),
+
+    /// Keep a secret of a connection in the operating system's key store
+    #[command(subcommand)]
+    Secret(SecretCommand),
+}
+
+/// A statement: as an argument, from standard input, or from a file.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct StatementArgs {
+    /// The statement; - reads it from standard input
+    #[arg(value_name = "SQL")]
+    pub sql: Option<String>,
+    /// Read the statement from a file
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The connection, as it is called in the connection file
+    pub connection: String,
+    /// What to export.
+    #[command(flatten)]
+    pub what: ExportSource,
+    /// Only these columns, in this order, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "table")]
+    pub columns: Option<Vec<String>>,
+    /// At most so many rows
+    #[arg(long, value_name = "ROWS", requires = "table")]
+    pub limit: Option<u64>,
+    /// The file; - writes to standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The format [default: what the file's name tells]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// A table or a query.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ExportSource {
+    /// The table; "table", "schema.table", or with double quotes as in SQL
+    pub table: Option<TableName>,
+    /// A statement that returns rows; - reads it from standard input
+    #[arg(long, value_name = "SQL")]
+    pub query: Option<String>,
+    /// Read the statement from a file
+    #[arg(long, value_name = "FILE")]
+    pub query_file: Option<PathBuf>,
+}
+
+/// What to import, and where to.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The connection, as it is called in the connection file
+    pub connection: String,
+    /// The file; - reads standard input, and needs --format
+    pub file: PathBuf,
+    /// The table; "table", "schema.table", or with double quotes as in SQL
+    pub table: TableName,
+    /// Create the table, in the same transaction; it is an error if it exists
+    #[arg(long)]
+    pub create: bool,
+    /// The format [default: what the file's name tells]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+}
+
+/// What to do with a secret.
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Store a value; it is asked for, or read from standard input
+    #[command(after_long_help = "The value is never an argument: arguments can be seen by every user of a machine.\n\nExample:\n  dagflux secret set sales.password\n  pass show sales | dagflux secret set sales.password")]
+    Set {
+        /// The connection and the field, such as sales.password
+        #[arg(value_name = "CONNECTION.FIELD", value_parser = field_path)]
+        field: (String, String),
+    },
+    /// Delete a value
+    #[command(after_long_help = "Example:\n  dagflux secret delete sales.password")]
+    Delete {
+        /// The connection and the field, such as sales.password
+        #[arg(value_name = "CONNECTION.FIELD", value_parser = field_path)]
+        field: (String, String),
+    },
+}
+
+const EXPORT_HELP: &str = "\
+Rows are written while they arrive. The file appears under its name when it is complete, in
+place of one that was there; after an error or Ctrl-C there is no file. The query runs in a
+read-only transaction.
+
+Formats:
+  parquet  types kept exactly; Snappy
+  arrow    types kept exactly; a file, or a stream when it goes to standard output
+  csv      names in the first line; NULL is nothing between commas, the empty text is \"\"
+  jsonl    one object a line; NULL is null, decimals are text to stay exact
+
+In csv and jsonl: bytes as \\x and hexadecimal digits, dates and times as ISO 8601.
+
+Example:
+  dagflux export sales public.orders -o orders.parquet
+  dagflux export sales --query 'SELECT * FROM orders WHERE status = 7' -o open.csv
+  dagflux export sales orders -o - --format jsonl | jq .total";
+
+const IMPORT_HELP: &str = "\
+Columns are matched by name. All rows arrive or, after any error, none.
+
+Parquet and Arrow files have types. For csv and jsonl the types are those of the table; with
+--create they are inferred from the first 16,384 rows. In csv, nothing between commas is NULL
+and \"\" is the empty text.
+
+Example:
+  dagflux import sales orders.parquet public.orders_copy --create
+  dagflux import sales new.csv orders";
+
+/// Reads a duration: a number and `ms`, `s`, `m` or `h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let factor: u64 = match unit.trim() {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" | "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("write a number and a unit: 500ms, 30s, 5m or 1h".into()),
+    };
+    let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    match milliseconds {
+        Some(0) | None => Err("write a number above 0 and a unit: 500ms, 30s, 5m or 1h".into()),
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+    }
+}
+
+/// Splits `connection.field` at its last dot: a connection's name may have one.
+fn field_path(text: &str) -> Result<(String, String), String> {
+    match text.rsplit_once('.') {
+        Some((connection, field)) if !connection.is_empty() && !field.is_empty() => {
+            Ok((connection.to_owned(), field.to_owned()))
+        }
+        _ => Err("write the connection and the field, such as sales.password".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for text in ["", "5", "s", "0s", "-1s", "99999999999999999999s", "1 day"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_password_on_the_command_line() {
+        for arguments in [["dagflux", "check", "sales", "--password"], ["dagflux", "secret", "set", "--value"]] {
+            assert!(Cli::try_parse_from(arguments).is_err());
+        }
+        assert!(Cli::try_parse_from(["dagflux", "secret", "set", "sales.password", "hunter2"]).is_err());
+    }
+
+    #[test]
+    fn one_source_and_one_statement() {
+        for arguments in [
+            &["dagflux", "query", "sales"][..],
+            &["dagflux", "query", "sales", "SELECT 1", "--file", "x.sql"],
+            &["dagflux", "export", "sales", "-o", "x.csv"],
+            &["dagflux", "export", "sales", "t", "--query", "SELECT 1", "-o", "x.csv"],
+            &["dagflux", "export", "sales", "--query", "SELECT 1", "--limit", "3", "-o", "x.csv"],
+        ] {
+            assert!(Cli::try_parse_from(arguments).is_err(), "{arguments:?}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! `describe`: what a connector is, and its connection form.
+
+use std::io::Write;
+
+use crate::context::Context;
+use crate::output::{self, table};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the connector cannot be loaded.
+pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyhow::Result<()> {
+    let connector = context.connector(connector).await?;
+    if json_schema {
+        let mut out = output::stdout();
+        serde_json::to_writer_pretty(&mut out, &connector.json_schema())?;
+        out.write_all(b"\n")?;
+        return Ok(out.flush()?);
+    }
+    let about = connector.descriptor();
+    if context.json {
+        return output::json(about);
+    }
+    let mut out = output::stdout();
+    writeln!(out, "{} connector {} ({}, {})\n", about.title, about.version, about.name, about.category)?;
+    out.flush()?;
+    let yes = |answer: bool| Some(if answer { "yes" } else { "no" }.to_owned());
+    let rows: Vec<Vec<table::Cell>> = (about.fields.iter())
+        .map(|field| {
+            vec![
+                Some(field.name.clone()),
+                Some(field.label.clone()),
+                Some(field.kind.as_str().to_owned()),
+                yes(field.required),
+                yes(field.sensitive),
+                Some(field.default.clone().unwrap_or_default()),
+                Some(field.help.clone()),
+            ]
+        })
+        .collect();
+    let titles = ["field", "label", "type", "required", "sensitive", "default", "help"];
+    Ok(table::print(titles.map(table::Column::left).to_vec(), &rows)?)
+}

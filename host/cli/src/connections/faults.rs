@@ -1,0 +1,240 @@
+//! What is wrong with a connection, all of it at once.
+//!
+//! No message holds a value of the file: a value may be a password that was
+//! written to the wrong key.
+
+use std::path::PathBuf;
+
+use dagflux_host::{Config, Connector, FieldKind};
+
+use super::file::{Content, Entry, File, Given};
+use super::reference::{FORMS, Reference};
+use crate::failure::{Failure, Fault};
+
+/// A connection without faults, split by where its values may go.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The fields that are not sensitive.
+    pub config: Config,
+    /// The sensitive ones: the field and where its value is.
+    pub sensitive: Vec<(String, Sensitive)>,
+}
+
+/// Where the value of a sensitive field is.
+pub enum Sensitive {
+    /// In the file itself: a host or a login name.
+    Literal(String),
+    /// Elsewhere.
+    Reference(Reference),
+}
+
+impl std::fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Sensitive::Literal(_) => f.write_str("[redacted]"),
+            Sensitive::Reference(reference) => reference.fmt(f),
+        }
+    }
+}
+
+/// A connection form, as far as checking needs it.
+struct Form {
+    connector: String,
+    fields: Vec<FormField>,
+}
+
+struct FormField {
+    name: String,
+    kind: FieldKind,
+    required: bool,
+    sensitive: bool,
+    default: Option<String>,
+}
+
+impl Form {
+    fn of(connector: &Connector) -> Form {
+        let descriptor = connector.descriptor();
+        let fields = (descriptor.fields.iter())
+            .map(|field| FormField {
+                name: field.name.clone(),
+                kind: field.kind,
+                required: field.required,
+                sensitive: field.sensitive,
+                default: field.default.clone(),
+            })
+            .collect();
+        Form { connector: descriptor.name.clone(), fields }
+    }
+}
+
+/// Checks `entry` against the connector it names.
+///
+/// # Errors
+/// With every fault: what is missing, misspelt, mistyped, out of range, or
+/// written where it must not be, and secrets that cannot be there.
+pub fn check(file: &File, entry: &Entry, connector: &Connector) -> Result<Checked, Failure> {
+    let Found { checked, mut faults, suggested } =
+        against_form(entry, &Form::of(connector), |path| file.resolve(path));
+    let given: Vec<&str> = checked.sensitive.iter().map(|(field, _)| field.as_str()).collect();
+    // What only the host's own rules know, of fields not yet complained about.
+    if let Err(error) = connector.validate(&checked.config, &given) {
+        let known: Vec<String> = faults.iter().map(|fault| fault.field.clone()).chain(suggested).collect();
+        let new = error.faults().iter().filter(|fault| !known.contains(&fault.field));
+        faults.extend(new.map(|fault| Fault {
+            line: Some(line_of(entry, &fault.field)),
+            field: fault.field.clone(),
+            message: fault.message.clone(),
+        }));
+        if faults.is_empty() {
+            faults.push(Fault { line: Some(entry.line), field: String::new(), message: error.to_string() });
+        }
+    }
+    if faults.is_empty() { Ok(checked) } else { Err(failure(file, entry, faults)) }
+}
+
+/// The failure that lists the faults of a connection.
+pub fn failure(file: &File, entry: &Entry, mut faults: Vec<Fault>) -> Failure {
+    faults.sort_by_key(|fault| fault.line);
+    let number = match faults.len() {
+        1 => "a fault".into(),
+        many => format!("{many} faults"),
+    };
+    let connector = entry.connector.as_ref().map_or("<connector>", |(name, _)| name.as_str());
+    Failure::configuration(format!("connection \"{}\" in {} has {number}", entry.name, file.path.display()))
+        .hint(format!("correct the file; `dagflux describe {connector}` explains every field"))
+        .faults(faults)
+}
+
+/// What checking an entry against a form found.
+struct Found {
+    checked: Checked,
+    faults: Vec<Fault>,
+    /// Fields that a misspelt key was taken for: they are not also missing.
+    suggested: Vec<String>,
+}
+
+/// Checks the fields of `entry` against those of the form.
+fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -> Found {
+    let mut checked = Checked::default();
+    let mut faults = entry.faults.clone();
+    let mut suggested = Vec::new();
+    let names: Vec<&str> = form.fields.iter().map(|field| field.name.as_str()).collect();
+    for given in &entry.fields {
+        let fault = |message: String| Fault { line: Some(given.line), field: given.name.clone(), message };
+        let Some(field) = form.fields.iter().find(|field| field.name == given.name) else {
+            let absent: Vec<&str> = names
+                .iter()
+                .copied()
+                .filter(|name| !entry.fields.iter().any(|other| other.name == *name))
+                .collect();
+            let message = match super::nearest(&given.name, &absent) {
+                Some(near) => {
+                    suggested.push(near.to_owned());
+                    format!("\"{}\" is not a field of {}; did you mean \"{near}\"?", given.name, form.connector)
+                }
+                None => format!(
+                    "\"{}\" is not a field of {}; its fields are {}",
+                    given.name,
+                    form.connector,
+                    names.join(", ")
+                ),
+            };
+            faults.push(fault(message));
+            continue;
+        };
+        match accept(entry, field, given, &resolve) {
+            Ok(Accepted::Public(value)) => checked.config.insert(field.name.clone(), value),
+            Ok(Accepted::Sensitive(value)) => checked.sensitive.push((field.name.clone(), value)),
+            Err(message) => faults.push(fault(message)),
+        }
+    }
+    for field in &form.fields {
+        let given = entry.fields.iter().any(|given| given.name == field.name);
+        if field.required && field.default.is_none() && !given && !suggested.contains(&field.name) {
+            faults.push(Fault {
+                line: Some(entry.line),
+                field: field.name.clone(),
+                message: format!("\"{}\" is missing; write {}", field.name, model(field)),
+            });
+        }
+    }
+    Found { checked, faults, suggested }
+}
+
+/// A value that fits its field.
+enum Accepted {
+    Public(dagflux_host::Value),
+    Sensitive(Sensitive),
+}
+
+/// Fits a given value to its field, or says why it does not.
+fn accept(
+    entry: &Entry,
+    field: &FormField,
+    given: &Given,
+    resolve: impl Fn(&str) -> PathBuf,
+) -> Result<Accepted, String> {
+    let name = &field.name;
+    match (&given.value, field.kind) {
+        (Content::BadReference(reason), _) if field.sensitive => Err(format!("\"{name}\": {reason}")),
+        (Content::Reference(reference), _) if field.sensitive => match reference.obstacle(resolve) {
+            Some(obstacle) => Err(format!("\"{name}\": {obstacle}")),
+            None => Ok(Accepted::Sensitive(Sensitive::Reference(reference.clone()))),
+        },
+        (Content::Reference(_) | Content::BadReference(_), _) => Err(format!(
+            "\"{name}\" is {} and not kept apart; write {}",
+            wanted(field.kind),
+            model(field)
+        )),
+        (_, FieldKind::Secret) => Err(format!(
+            "\"{name}\" must not be written in this file; write {name} = {{ keyring = true }} and run \
+             `dagflux secret set {}.{name}`, or write {name} = {{ env = \"VARIABLE\" }} or {name} = {{ file = \"path\" }}",
+            entry.name
+        )),
+        (Content::Text(text), FieldKind::Text) if text.is_empty() && field.required => {
+            Err(format!("\"{name}\" is empty; write {}", model(field)))
+        }
+        (Content::Text(text), FieldKind::Text) if field.sensitive => {
+            Ok(Accepted::Sensitive(Sensitive::Literal(text.clone())))
+        }
+        (Content::Text(text), FieldKind::Text) => Ok(Accepted::Public(text.clone().into())),
+        (Content::Integer(number), FieldKind::Integer) => Ok(Accepted::Public((*number).into())),
+        (Content::Boolean(value), FieldKind::Boolean) => Ok(Accepted::Public((*value).into())),
+        (found, kind) => Err(format!(
+            "\"{name}\" wants {} and is {}; write {}",
+            wanted(kind),
+            found.kind(),
+            model(field)
+        )),
+    }
+}
+
+/// The word for what a field holds.
+fn wanted(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Integer => "a whole number",
+        FieldKind::Boolean => "true or false",
+        FieldKind::Secret => "a reference",
+        _ => "text",
+    }
+}
+
+/// How a field is written.
+fn model(field: &FormField) -> String {
+    let name = &field.name;
+    let default = field.default.as_deref();
+    match field.kind {
+        FieldKind::Integer => format!("{name} = {}", default.unwrap_or("1")),
+        FieldKind::Boolean => format!("{name} = {}", default.unwrap_or("true")),
+        FieldKind::Secret => format!("{name} = {FORMS}"),
+        _ => format!("{name} = \"{}\"", default.unwrap_or("...")),
+    }
+}
+
+fn line_of(entry: &Entry, field: &str) -> usize {
+    entry.fields.iter().find(|given| given.name == field).map_or(entry.line, |given| given.line)
+}
+
+#[cfg(test)]
+#[path = "faults_tests.rs"]
+mod tests;

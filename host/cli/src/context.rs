@@ -1,0 +1,100 @@
+//! What every command works with: the host, the connection file, the output.
+
+use std::path::PathBuf;
+
+use dagflux_host::{ConnectOptions, Connection, Connector, Host};
+
+use crate::args::Global;
+use crate::connections::faults;
+use crate::connections::file::{Entry, File};
+use crate::connections::secrets::ConnectionSecrets;
+use crate::connectors::Search;
+use crate::failure::Failure;
+use crate::interrupt::or_interrupt;
+use crate::redact::Redactor;
+
+/// The name under which the server lists the connections of this command.
+const APPLICATION_NAME: &str = "dagflux";
+
+/// What every command works with.
+pub struct Context {
+    global: Global,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// The sensitive values used so far.
+    pub redactor: Redactor,
+}
+
+impl Context {
+    /// A context for the options given.
+    pub fn new(global: Global, redactor: Redactor) -> Self {
+        Context { json: global.json, global, redactor }
+    }
+
+    /// The connection file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn file(&self) -> Result<File, Failure> {
+        let path = match &self.global.connections {
+            Some(path) => path.clone(),
+            None => crate::connections::default_file()?,
+        };
+        File::read(&path)
+    }
+
+    /// Loads a connector that was named on the command line.
+    ///
+    /// # Errors
+    /// When there is none, or it is refused.
+    pub async fn connector(&self, name: &str) -> anyhow::Result<Connector> {
+        let path = Search::new(&self.global.connectors).find(name, |path: &str| PathBuf::from(path))?;
+        self.load(path).await
+    }
+
+    /// Loads the connector of a connection.
+    ///
+    /// # Errors
+    /// When the connection names none, or it cannot be loaded.
+    pub async fn connector_of(&self, file: &File, entry: &Entry) -> anyhow::Result<Connector> {
+        let Some((name, _)) = &entry.connector else {
+            // Without a connector there are no fields to check against.
+            return Err(faults::failure(file, entry, entry.faults.clone()).into());
+        };
+        let path = Search::new(&self.global.connectors).find(name, |path: &str| file.resolve(path))?;
+        self.load(path).await
+    }
+
+    async fn load(&self, path: PathBuf) -> anyhow::Result<Connector> {
+        let builder = Host::builder();
+        let builder = match dirs::cache_dir() {
+            Some(folder) => builder.cache_dir(folder.join("dagflux").join("components")),
+            None => builder.no_cache(),
+        };
+        tracing::debug!(path = %path.display(), "loading the connector");
+        Ok(builder.build()?.load(&path).await?)
+    }
+
+    /// Opens the connection called `name`.
+    ///
+    /// # Errors
+    /// When its entry has faults, or it cannot be opened.
+    pub async fn open(&self, name: &str) -> anyhow::Result<Connection> {
+        let file = self.file()?;
+        let entry = file.entry(name)?;
+        let connector = self.connector_of(&file, entry).await?;
+        let checked = faults::check(&file, entry, &connector)?;
+        let secrets = ConnectionSecrets::new(&file, checked.sensitive, self.redactor.clone());
+        let mut options = ConnectOptions::default().with_application_name(APPLICATION_NAME);
+        if let Some(limit) = self.global.statement_timeout {
+            options = options.with_statement_timeout(limit);
+        }
+        tracing::debug!("connecting");
+        let connection = or_interrupt(None, async {
+            Ok(connector.connect(checked.config, secrets, options).await?)
+        })
+        .await?;
+        tracing::info!("connected");
+        Ok(connection)
+    }
+}

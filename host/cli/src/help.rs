@@ -1,0 +1,31 @@
+//! What `--help` says after the options.
+
+/// The connection file, the shapes of `--json`, and the exit codes.
+pub fn after_help() -> String {
+    format!("{CONNECTION_FILE}\n\n{JSON}\n\n{}", crate::exit::table())
+}
+
+const CONNECTION_FILE: &str = "\
+Connection file (TOML):
+  [sales]
+  connector = \"postgres\"            # a name, or the path of a .wasm file
+  host = \"db.example.com\"           # sensitive fields: text or a reference
+  database = \"sales\"
+  username = { env = \"SALES_USER\" }
+  password = { keyring = true }     # secrets: a reference only
+
+A reference is { env = \"VARIABLE\" }, { file = \"path\" } for a file that only its owner can read,
+{ keyring = true } for what `dagflux secret set sales.password` stored, or
+{ keyring = \"service/user\" } for any other entry of the operating system's key store.
+`dagflux describe <connector>` shows the fields.";
+
+const JSON: &str = "\
+With --json, on standard output:
+  describe, inspect, check                one object
+  connections, schemas, tables, columns   one array of objects
+  preview, query                          one document a line: {\"columns\":[{name,type,arrow}]}, then each
+                                          row as an array, last {\"rows\",\"seconds\"}; without the last
+                                          line the result is not complete
+  export, import                          {\"rows\",\"bytes\",\"seconds\",…}
+and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\",…}}
+Values are as in jsonl exports. Host, login name and secrets are in none of it.";

@@ -1,0 +1,69 @@
+//! Ctrl-C and SIGTERM: the server is told to stop, and nothing half done stays.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use dagflux_host::Canceller;
+
+use crate::failure::Failure;
+
+/// How long the server gets to say that it stopped. A second Ctrl-C is sooner.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs `work` until it is done or the person wants it to stop.
+///
+/// When stopped, the statement is cancelled on the server, and `work` may end
+/// by itself: a commit that was already under way still counts.
+///
+/// # Errors
+/// Those of `work`; a [`Failure::interrupted`] when it was stopped.
+pub async fn or_interrupt<T>(
+    canceller: Option<Canceller>,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let mut work = pin!(work);
+    tokio::select! {
+        result = &mut work => return result,
+        () = signal() => {}
+    }
+    tracing::info!("interrupted; cancelling on the server");
+    let Some(canceller) = canceller else {
+        return Err(Failure::interrupted().into());
+    };
+    let ending = async {
+        // The cancel and the end of the work go on together: the work has to
+        // read what the server says to the cancel.
+        let cancel = async {
+            if let Err(error) = canceller.cancel().await {
+                tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+            }
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            result = &mut work => result.ok(),
+            () = cancel => None,
+            () = signal() => None,
+            () = tokio::time::sleep(PATIENCE) => None,
+        }
+    };
+    ending.await.ok_or_else(|| Failure::interrupted().into())
+}
+
+/// Completes at Ctrl-C, or at SIGTERM where there is such a thing.
+async fn signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,71 @@
+//! Progress of an export or an import, on standard error.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Shows rows, bytes and rate while rows move. Without a terminal it is silent.
+pub struct Progress {
+    bar: ProgressBar,
+    began: Instant,
+    rows: u64,
+}
+
+impl Progress {
+    /// Begins. `expected` is how many rows there will be, if that is known.
+    pub fn new(expected: Option<u64>) -> Self {
+        // Hides itself when standard error is no terminal.
+        let bar = ProgressBar::with_draw_target(expected, ProgressDrawTarget::stderr());
+        let template = match expected {
+            Some(_) => "{bar:24} {percent:>3}%  {msg}  {elapsed}",
+            None => "{spinner} {msg}  {elapsed}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Progress { bar, began: Instant::now(), rows: 0 }
+    }
+
+    /// Whether anybody sees it.
+    pub fn visible() -> bool {
+        console::user_attended_stderr()
+    }
+
+    /// Some more rows have moved; `bytes` of the file in all.
+    pub fn advance(&mut self, rows: u64, bytes: u64) {
+        self.rows += rows;
+        // An estimate may be too low; the bar then stays full.
+        self.bar.set_position(self.bar.length().map_or(self.rows, |length| self.rows.min(length)));
+        let rate = rate(self.rows, self.began.elapsed());
+        self.bar.set_message(format!("{}  {}  {rate}", super::rows(self.rows), super::size(bytes)));
+    }
+
+    /// The rows that have moved.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How long it has taken.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Rows a second, for people.
+pub fn rate(rows: u64, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(0.001);
+    // Precise enough for a rate, and never negative.
+    format!("{} rows/s", super::thousands((rows as f64 / seconds) as u64))
+}
