@@ -11,7 +11,7 @@
 //! | [`auth`] | logging in through the host's `credentials`, without the password |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`cancel`] | the operations |
+//! | [`query`], [`read`], [`catalog`], [`check`], [`cancel`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.
@@ -21,6 +21,8 @@
 
 pub mod auth;
 pub mod cancel;
+pub mod catalog;
+pub mod check;
 pub mod connect;
 pub mod descriptor;
 pub mod dialect;
@@ -107,23 +109,29 @@ impl relational::GuestConnection for OpenConnection {
     }
 
     fn check(&self) -> Result<Report, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+        Ok(check::check(&mut self.0.borrow_mut())?)
     }
 
     fn schemas(&self) -> Result<Vec<Schema>, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+        Ok(catalog::schemas(&mut self.0.borrow_mut())?)
     }
 
-    fn tables(&self, _schema: Option<String>) -> Result<Vec<Table>, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    fn tables(&self, schema: Option<String>) -> Result<Vec<Table>, WitError> {
+        let mut session = self.0.borrow_mut();
+        Ok(catalog::tables(&mut session, schema.as_deref())?)
     }
 
     fn columns(
         &self,
-        _schema: Option<String>,
-        _table: Option<String>,
+        schema: Option<String>,
+        table: Option<String>,
     ) -> Result<Vec<Column>, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+        let mut session = self.0.borrow_mut();
+        Ok(catalog::columns(
+            &mut session,
+            schema.as_deref(),
+            table.as_deref(),
+        )?)
     }
 
     fn preview(

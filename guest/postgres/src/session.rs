@@ -73,7 +73,7 @@ pub struct Session {
     transaction: Transaction,
     /// How many `ReadyForQuery` are still to come.
     outstanding: u32,
-    /// When the flight under way was sent.
+    /// When the last request was made.
     sent: Option<Instant>,
     /// Whether a row stream or a sink holds the session.
     busy: bool,
@@ -244,14 +244,19 @@ impl Session {
     /// When it holds a NUL byte.
     pub fn simple(&mut self, sql: &str) -> Result<()> {
         frontend::query(sql, self.stream.outbox()).map_err(nul_in_statement)?;
-        self.outstanding = self.outstanding.saturating_add(1);
+        self.expect_ready();
         Ok(())
     }
 
     /// Ends a part of the flight that consists of extended-protocol messages.
     pub fn sync(&mut self) {
         frontend::sync(self.stream.outbox());
+        self.expect_ready();
+    }
+
+    fn expect_ready(&mut self) {
         self.outstanding = self.outstanding.saturating_add(1);
+        self.sent = Some(Instant::now());
     }
 
     /// Puts one statement into the flight, to be parsed and described.
@@ -272,7 +277,6 @@ impl Session {
         if self.stream.outbox().is_empty() {
             return Ok(());
         }
-        self.sent = Some(Instant::now());
         match self.stream.flush() {
             Ok(()) => Ok(()),
             Err(error) => Err(self.lose(error)),
@@ -311,7 +315,8 @@ impl Session {
         }
     }
 
-    /// Runs one statement of the connector's own and gathers its rows, as text.
+    /// Runs one statement of the connector's own and gathers its rows, as text. What was put
+    /// into the flight before runs before it.
     ///
     /// # Errors
     /// What the server reports.
@@ -323,8 +328,11 @@ impl Session {
         loop {
             match self.receive()? {
                 Message::DataRow(row) => rows.push(backend::text_row(&row)?),
-                Message::ReadyForQuery(_) => return Ok(rows),
-                Message::ParseComplete | Message::BindComplete | Message::CommandComplete(_) => {}
+                Message::ReadyForQuery(_) if self.outstanding == 0 => return Ok(rows),
+                Message::ReadyForQuery(_)
+                | Message::ParseComplete
+                | Message::BindComplete
+                | Message::CommandComplete(_) => {}
                 _ => return Err(unexpected("among the rows of a catalog query")),
             }
         }

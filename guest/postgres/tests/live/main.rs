@@ -1,0 +1,5 @@
+//! The connector against a real server, natively: everything but the sandbox.
+
+mod discovery;
+mod harness;
+mod reading;
