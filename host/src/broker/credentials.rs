@@ -1,0 +1,189 @@
+//! The use of secrets on a connector's behalf.
+
+use std::sync::Arc;
+
+use postgres_protocol::authentication::md5_hash;
+use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+
+use super::network::Endpoint;
+use super::socket::Connected;
+use super::{FirstFailure, secret_failed};
+use crate::descriptor::Field;
+use crate::error::{Error, ErrorKind};
+use crate::policy::login::{self, Channel, LoginPolicy, Refusal};
+use crate::secrets::{Secret, SecretProvider, Secrets};
+
+/// A refusal, with the reason the connector is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// The policy refuses.
+    Policy(Refusal),
+    /// The field has no value, or it could not be had.
+    NoValue(String),
+    /// The server's part of the exchange is malformed.
+    Malformed,
+    /// The server could not prove that it knows the password.
+    ServerNotAuthentic,
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Policy(refusal)
+    }
+}
+
+/// The secrets of one connection, and the operations on them.
+pub struct Credentials {
+    fields: Vec<Field>,
+    provider: Arc<dyn SecretProvider>,
+    policy: LoginPolicy,
+    failure: Arc<FirstFailure>,
+}
+
+impl Credentials {
+    /// No secrets.
+    pub fn none() -> Self {
+        Self::new(Vec::new(), Arc::new(Secrets::new()), LoginPolicy::default(), Arc::default())
+    }
+
+    /// The secrets of the given form.
+    pub fn new(
+        fields: Vec<Field>,
+        provider: Arc<dyn SecretProvider>,
+        policy: LoginPolicy,
+        failure: Arc<FirstFailure>,
+    ) -> Self {
+        Self { fields, provider, policy, failure }
+    }
+
+    /// Tells the connector a value that it may know.
+    pub async fn reveal(&self, field: &str) -> Result<String, Denied> {
+        login::permit_reveal(&self.fields, field)?;
+        Ok(self.value(field).await?.expose().to_owned())
+    }
+
+    /// Begins a SCRAM exchange.
+    pub async fn begin(
+        &self,
+        endpoint: &Endpoint,
+        socket: &Arc<Connected>,
+        field: &str,
+        mechanisms: &[String],
+    ) -> Result<Exchange, Denied> {
+        self.permit(endpoint, socket, field)?;
+        if !mechanisms.iter().any(|offered| offered == SCRAM_SHA_256) {
+            return Err(Denied::Malformed);
+        }
+        let password = self.value(field).await?;
+        // Counted only now: a missing password is no exchange.
+        socket.begin_exchange();
+        let scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
+        Ok(Exchange { socket: socket.clone(), state: State::Begun(Box::new(scram)) })
+    }
+
+    /// PostgreSQL's MD5 answer.
+    pub async fn md5(
+        &self,
+        endpoint: &Endpoint,
+        socket: &Arc<Connected>,
+        (name_field, password_field): (&str, &str),
+        salt: &[u8],
+    ) -> Result<String, Denied> {
+        login::permit_reveal(&self.fields, name_field)?;
+        self.permit(endpoint, socket, password_field)?;
+        if !self.policy.md5 {
+            self.failure.record(
+                Error::new(ErrorKind::PolicyRefused, "the server asks for an MD5 login, which the policy forbids").with_hint(
+                    "set `password_encryption = 'scram-sha-256'` on the server and set the password again, \
+                     or permit MD5 in `LoginPolicy`",
+                ),
+            );
+            return Err(Refusal::Md5Forbidden.into());
+        }
+        socket.with_arrived(|arrived, waiting| login::permit_challenge(salt, arrived, waiting))?;
+        let salt = salt.try_into().map_err(|_| Denied::Malformed)?;
+        let name = self.value(name_field).await?;
+        let password = self.value(password_field).await?;
+        socket.begin_exchange();
+        socket.end_login();
+        Ok(md5_hash(name.expose().as_bytes(), password.expose().as_bytes(), salt))
+    }
+
+    fn permit(&self, endpoint: &Endpoint, socket: &Connected, field: &str) -> Result<(), Refusal> {
+        let channel = Channel {
+            must_be_secure: endpoint.must_be_secure(),
+            // There is no encrypted channel yet, so none can be verified.
+            is_secure: false,
+            exchanges: socket.exchanges(),
+        };
+        login::permit_exchange(&self.fields, field, channel)
+    }
+
+    async fn value(&self, field: &str) -> Result<Secret, Denied> {
+        match self.provider.secret(field).await {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => {
+                self.failure.record(
+                    Error::new(ErrorKind::Secret, format!("the server asks for the `{field}`, and none was given"))
+                        .with_hint(format!("add `{field}` to the connection's secrets")),
+                );
+                Err(Denied::NoValue(format!("no value was given for `{field}`")))
+            }
+            Err(error) => {
+                self.failure.record(secret_failed(field, error));
+                Err(Denied::NoValue(format!("the value of `{field}` could not be had")))
+            }
+        }
+    }
+}
+
+/// `dagflux:connector/credentials.scram-sha256`: one exchange.
+pub struct Exchange {
+    socket: Arc<Connected>,
+    state: State,
+}
+
+enum State {
+    Begun(Box<ScramSha256>),
+    Answered(Box<ScramSha256>),
+    Over,
+}
+
+impl Exchange {
+    /// The mechanism's SASL name.
+    pub fn mechanism(&self) -> &'static str {
+        SCRAM_SHA_256
+    }
+
+    /// The client-first-message; empty once the exchange has gone on.
+    pub fn client_first(&self) -> Vec<u8> {
+        match &self.state {
+            State::Begun(scram) => scram.message().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The client-final-message for the server's challenge.
+    pub async fn client_final(&mut self, challenge: Vec<u8>) -> Result<Vec<u8>, Denied> {
+        let State::Begun(mut scram) = std::mem::replace(&mut self.state, State::Over) else {
+            return Err(Refusal::Exhausted.into());
+        };
+        self.socket.with_arrived(|arrived, waiting| login::permit_challenge(&challenge, arrived, waiting))?;
+        login::permit_iterations(&challenge)?;
+        // Thousands of hashes: not on a thread that others wait for.
+        let worked = tokio::task::spawn_blocking(move || scram.update(&challenge).map(|()| scram)).await;
+        let scram = worked.map_err(|_| Denied::Malformed)?.map_err(|_| Denied::Malformed)?;
+        let message = scram.message().to_vec();
+        self.state = State::Answered(scram);
+        Ok(message)
+    }
+
+    /// Checks the server-final-message.
+    pub fn verify(&mut self, outcome: &[u8]) -> Result<(), Denied> {
+        let State::Answered(mut scram) = std::mem::replace(&mut self.state, State::Over) else {
+            return Err(Refusal::Exhausted.into());
+        };
+        self.socket.end_login();
+        scram.finish(outcome).map_err(|_| Denied::ServerNotAuthentic)
+    }
+}

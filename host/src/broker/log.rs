@@ -1,0 +1,110 @@
+//! What a connector says, on its way to the embedder's log.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use crate::policy::redaction::Redactor;
+
+/// The longest message; the rest of a longer one is dropped.
+const LONGEST_MESSAGE: usize = 4 * 1024;
+
+/// The end of what was said last, kept to explain a crash.
+const LAST_WORDS: usize = 1024;
+
+/// One instance's way to the log. It redacts, and drops what is over the limit.
+#[derive(Debug, Clone)]
+pub struct Log(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connector: String,
+    redactor: Redactor,
+    limit: usize,
+    used: AtomicUsize,
+    last_words: Mutex<String>,
+}
+
+/// How serious a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Values and control flow.
+    Trace,
+    /// For debugging.
+    Debug,
+    /// For monitoring.
+    Info,
+    /// Hazards.
+    Warn,
+    /// Failures.
+    Error,
+}
+
+impl Log {
+    /// A log for the connector `connector`, of at most `limit` bytes a call.
+    pub fn new(connector: impl Into<String>, redactor: Redactor, limit: usize) -> Self {
+        Self(Arc::new(Inner {
+            connector: connector.into(),
+            redactor,
+            limit,
+            used: AtomicUsize::new(0),
+            last_words: Mutex::default(),
+        }))
+    }
+
+    /// Makes room for the messages of another call.
+    pub fn begin_call(&self) {
+        self.0.used.store(0, Relaxed);
+    }
+
+    /// Writes a message.
+    pub fn write(&self, level: Level, context: &str, message: &str) {
+        let message = shorten(message, LONGEST_MESSAGE);
+        let before = self.0.used.fetch_add(message.len().saturating_add(context.len()), Relaxed);
+        let connector = self.0.connector.as_str();
+        if before > self.0.limit {
+            return;
+        }
+        if before.saturating_add(message.len()) > self.0.limit {
+            tracing::warn!(target: "dagflux::connector", connector, "the connector logs too much; the rest of this call is dropped");
+            return;
+        }
+        let message = self.0.redactor.redact(message).escape_debug().to_string();
+        let context = self.0.redactor.redact(shorten(context, 256)).escape_debug().to_string();
+        match level {
+            Level::Trace => tracing::trace!(target: "dagflux::connector", connector, context, "{message}"),
+            Level::Debug => tracing::debug!(target: "dagflux::connector", connector, context, "{message}"),
+            Level::Info => tracing::info!(target: "dagflux::connector", connector, context, "{message}"),
+            Level::Warn => tracing::warn!(target: "dagflux::connector", connector, context, "{message}"),
+            Level::Error => tracing::error!(target: "dagflux::connector", connector, context, "{message}"),
+        }
+    }
+
+    /// Writes what the connector printed.
+    pub fn print(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let mut last = self.0.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        last.push_str(&text);
+        if last.len() > LAST_WORDS {
+            let cut = last.len().saturating_sub(LAST_WORDS);
+            let cut = (cut..last.len()).find(|at| last.is_char_boundary(*at)).unwrap_or(last.len());
+            last.drain(..cut);
+        }
+        drop(last);
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            self.write(Level::Warn, "output", line);
+        }
+    }
+
+    /// What the connector printed last, redacted: after a crash, the reason.
+    pub fn last_words(&self) -> Option<String> {
+        let last = self.0.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.trim();
+        (!last.is_empty()).then(|| self.0.redactor.redact(last).into_owned())
+    }
+}
+
+fn shorten(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}

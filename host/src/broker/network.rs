@@ -1,0 +1,223 @@
+//! The one endpoint of a connection: resolved, pinned and dialled by the host.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::FirstFailure;
+use crate::error::{Error, ErrorKind};
+use crate::policy::network::NetworkPolicy;
+use crate::policy::Limits;
+
+/// `wasi:sockets/network.network`: a token without a meaning of its own, since
+/// every socket leads to the same endpoint.
+pub struct Network;
+
+/// `wasi:sockets/ip-name-lookup.resolve-address-stream`: one address, once.
+pub struct Addresses {
+    /// Whether the address was handed out.
+    pub done: bool,
+}
+
+/// How long a connection may stay silent before the system asks whether the
+/// other side is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// The only place a connection can lead to.
+pub struct Endpoint {
+    host: String,
+    port: u16,
+    tls: bool,
+    policy: NetworkPolicy,
+    connect_time: Duration,
+    failure: Arc<FirstFailure>,
+    /// Filled by the first successful look-up, and never asked again: a name
+    /// that changes its address cannot lead elsewhere.
+    pinned: Mutex<Vec<SocketAddr>>,
+    reached: Mutex<Option<SocketAddr>>,
+}
+
+/// Why a look-up or a dial failed, in the terms of `wasi:sockets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DialError {
+    /// The name has no address.
+    Unresolvable,
+    /// The policy refuses it.
+    Denied,
+    /// Nothing listens there.
+    Refused,
+    /// No answer in time.
+    TimedOut,
+    /// It cannot be reached.
+    Unreachable,
+}
+
+impl Endpoint {
+    /// The endpoint `host`:`port`, encrypted if `tls`.
+    pub fn new(
+        host: &str,
+        port: u16,
+        tls: bool,
+        policy: NetworkPolicy,
+        limits: &Limits,
+        failure: Arc<FirstFailure>,
+    ) -> Self {
+        let host = host.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+        Self {
+            host,
+            port,
+            tls,
+            policy,
+            connect_time: limits.connect_time.mul_f32(0.8),
+            failure,
+            pinned: Mutex::default(),
+            reached: Mutex::default(),
+        }
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether the connection form asks for encryption.
+    pub fn must_be_secure(&self) -> bool {
+        self.tls
+    }
+
+    /// The addresses it was resolved to.
+    pub fn pinned(&self) -> Vec<SocketAddr> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The address that answered last.
+    pub fn reached(&self) -> Option<SocketAddr> {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves the name, once.
+    pub async fn resolve(&self) -> Result<Vec<SocketAddr>, DialError> {
+        let pinned = self.pinned();
+        if !pinned.is_empty() {
+            return Ok(pinned);
+        }
+        let host = self.host.as_str();
+        let found = match timeout(self.connect_time, tokio::net::lookup_host((host, self.port))).await {
+            Ok(Ok(found)) => found.collect::<Vec<_>>(),
+            Ok(Err(error)) => {
+                self.failure.record(
+                    Error::new(ErrorKind::NameResolution, format!("the host name {host} could not be resolved"))
+                        .with_hint("check the Host field for a typing error, and that this machine's DNS knows the name")
+                        .with_source(error),
+                );
+                return Err(DialError::Unresolvable);
+            }
+            Err(_) => {
+                self.failure.record(
+                    Error::new(ErrorKind::NameResolution, format!("looking up the host name {host} took too long"))
+                        .with_hint("check this machine's network and DNS, or put the server's address in the Host field")
+                        .with_retryable(true),
+                );
+                return Err(DialError::TimedOut);
+            }
+        };
+        let permitted = self.permitted(found)?;
+        *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = permitted.clone();
+        Ok(permitted)
+    }
+
+    fn permitted(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
+        let mut refused = None;
+        let mut permitted = Vec::new();
+        for address in found {
+            match self.policy.permit(address.ip()) {
+                Ok(()) if !permitted.contains(&address) => permitted.push(address),
+                Ok(()) => {}
+                Err(reason) => refused = Some((address.ip(), reason)),
+            }
+        }
+        // IPv6 first, as RFC 6724 has it; otherwise in the order of the answer.
+        permitted.sort_by_key(SocketAddr::is_ipv4);
+        if !permitted.is_empty() {
+            return Ok(permitted);
+        }
+        let host = self.host.as_str();
+        let Some((address, reason)) = refused else {
+            self.failure.record(
+                Error::new(ErrorKind::NameResolution, format!("the host name {host} has no address"))
+                    .with_hint("check the Host field"),
+            );
+            return Err(DialError::Unresolvable);
+        };
+        self.failure.record(
+            Error::new(ErrorKind::PolicyRefused, format!("{host} leads to {address}, which {reason}"))
+                .with_hint("enter the address of a database server; an embedder can permit link-local addresses in `NetworkPolicy`"),
+        );
+        Err(DialError::Denied)
+    }
+
+    /// Connects to the first address that answers.
+    pub async fn dial(&self) -> Result<TcpStream, DialError> {
+        let addresses = self.resolve().await?;
+        let share = self.connect_time.checked_div(u32::try_from(addresses.len()).unwrap_or(1)).unwrap_or(self.connect_time);
+        let mut last = io::Error::from(io::ErrorKind::NotFound);
+        for address in addresses {
+            match timeout(share, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    prepare(&stream).map_err(|error| self.refuse(address, error))?;
+                    *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    return Ok(stream);
+                }
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        let named = SocketName(&self.host, self.port);
+        Err(self.refuse(named, last))
+    }
+
+    fn refuse(&self, at: impl std::fmt::Display, error: io::Error) -> DialError {
+        let (code, kind, message, hint) = match error.kind() {
+            io::ErrorKind::ConnectionRefused => (
+                DialError::Refused,
+                ErrorKind::Unreachable,
+                format!("nothing accepts connections at {at}"),
+                "check the Host and Port fields, and that the server runs and listens on that address (`listen_addresses`)",
+            ),
+            io::ErrorKind::TimedOut => (
+                DialError::TimedOut,
+                ErrorKind::ConnectTimeout,
+                format!("no answer from {at}"),
+                "check the Host and Port fields; allow this machine's address in the server's firewall \
+                 (a cloud provider's console calls it allowed addresses) and in pg_hba.conf",
+            ),
+            _ => (
+                DialError::Unreachable,
+                ErrorKind::Unreachable,
+                format!("{at} could not be reached"),
+                "check the Host and Port fields, and this machine's network",
+            ),
+        };
+        self.failure.record(Error::new(kind, message).with_hint(hint).with_source(error).with_retryable(true));
+        code
+    }
+}
+
+struct SocketName<'a>(&'a str, u16);
+
+impl std::fmt::Display for SocketName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.contains(':') { write!(f, "[{}]:{}", self.0, self.1) } else { write!(f, "{}:{}", self.0, self.1) }
+    }
+}
+
+/// Small messages go out at once, and a peer that vanished is noticed.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE);
+    socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+}

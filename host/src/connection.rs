@@ -1,0 +1,364 @@
+//! An open connection.
+
+use std::sync::Arc;
+
+use arrow_schema::SchemaRef;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::bindings::TableName as GuestTable;
+use crate::bindings::exports::dagflux::connector::relational as wit;
+use crate::broker::Broker;
+use crate::connector::Connector;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ipc;
+use crate::session::{Interruptible, Job, Session, Shared, interruptible};
+use crate::sink::{self, Sink};
+use crate::stream::{self, RowStream};
+use crate::types::{
+    BatchSize, ColumnInfo, ConnectOptions, InsertOptions, Notice, Outcome, ReadOptions, Receipt, Report, SchemaInfo,
+    TableInfo, TableName,
+};
+
+/// An open, logged-in connection.
+///
+/// It does one thing at a time, which the borrow checker sees to: a
+/// [`RowStream`] or a [`Sink`] borrows it. Dropping the future of an operation,
+/// or a stream before its end, stops the statement on the server; the
+/// connection stays usable. Dropping the connection closes it.
+pub struct Connection {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+    batch: BatchSize,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("connector", &self.shared.connector).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    pub(crate) async fn open(connector: Connector, broker: Arc<Broker>, options: ConnectOptions) -> Result<Self> {
+        let session = Session::open(connector, broker, &options).await?;
+        let shared = session.shared.clone();
+        let (jobs, queue) = mpsc::channel(1);
+        tokio::spawn(session.run(queue));
+        Ok(Self { jobs, shared, batch: options.batch })
+    }
+
+    /// Looks whether the connection is fit to be used.
+    ///
+    /// # Errors
+    ///
+    /// The check itself failed. What it found is in the [`Report`].
+    pub async fn check(&mut self) -> Result<Report> {
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_check(store, connection)).await.map(Report::from)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Every schema but the system's own, by name.
+    ///
+    /// # Errors
+    ///
+    /// What the server or the connection reports.
+    pub async fn schemas(&mut self) -> Result<Vec<SchemaInfo>> {
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_schemas(store, connection)).await.map(mirrored)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The tables of one schema, or of all but the system's own.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SchemaNotFound`], and what the server or the connection reports.
+    pub async fn tables(&mut self, schema: Option<&str>) -> Result<Vec<TableInfo>> {
+        let schema = schema.map(str::to_owned);
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                let guest = guest.connection();
+                watch.call(guest.call_tables(store, connection, schema.as_deref())).await.map(mirrored)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The columns of one schema, or of one table in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TableNotFound`], [`ErrorKind::SchemaNotFound`], and what the
+    /// server or the connection reports.
+    pub async fn columns(&mut self, schema: Option<&str>, table: Option<&str>) -> Result<Vec<ColumnInfo>> {
+        let (schema, table) = (schema.map(str::to_owned), table.map(str::to_owned));
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                let guest = guest.connection();
+                let columns = guest.call_columns(store, connection, schema.as_deref(), table.as_deref());
+                watch.call(columns).await.map(mirrored)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// The first rows of a table, in no promised order.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TableNotFound`], [`ErrorKind::PermissionDenied`], and what
+    /// the server or the connection reports.
+    pub async fn preview(&mut self, table: &TableName, rows: u32) -> Result<RowStream<'_>> {
+        let (table, batch) = (GuestTable::from(table), self.batch.into());
+        self.stream(move |session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_preview(store, connection, &table, rows, batch)).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Reads a table.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::TableNotFound`], [`ErrorKind::ColumnNotFound`],
+    /// [`ErrorKind::PermissionDenied`], and what the server or the connection
+    /// reports.
+    pub async fn read(&mut self, table: &TableName, options: ReadOptions) -> Result<RowStream<'_>> {
+        let table = GuestTable::from(table);
+        let options =
+            wit::ReadOptions { columns: options.columns, limit: options.limit, batch: self.batch.into() };
+        self.stream(move |session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_read(store, connection, &table, &options)).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs exactly one statement that returns rows and changes nothing; the
+    /// server enforces both.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Syntax`] with a position,
+    /// [`ErrorKind::UnsupportedStatement`] if it returns no rows,
+    /// [`ErrorKind::ReadOnly`] if it would change something,
+    /// [`ErrorKind::StatementTimeout`], and what the server or the connection
+    /// reports.
+    pub async fn query(&mut self, sql: &str) -> Result<RowStream<'_>> {
+        let (sql, batch) = (sql.to_owned(), self.batch.into());
+        self.stream(move |session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_query(store, connection, &sql, batch)).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Runs exactly one statement, which may change things, at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), without the last two of its rules.
+    pub async fn execute(&mut self, sql: &str) -> Result<Outcome> {
+        let sql = sql.to_owned();
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_execute(store, connection, &sql)).await.map(Outcome::from)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Begins to write rows to a table, in one transaction. Columns are matched
+    /// by name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SchemaMismatch`] with everything that does not fit,
+    /// [`ErrorKind::TableNotFound`], [`ErrorKind::AlreadyExists`],
+    /// [`ErrorKind::PermissionDenied`], and what the server or the connection
+    /// reports.
+    pub async fn insert(&mut self, table: &TableName, schema: SchemaRef, options: InsertOptions) -> Result<Sink<'_>> {
+        let encoded = ipc::encode_schema(&schema)?;
+        let table = GuestTable::from(table);
+        let options = wit::InsertOptions { create: options.create };
+        let (opened, answer) = oneshot::channel();
+        let (commands, queue) = mpsc::channel(1);
+        let job: Job = Box::new(move |session| {
+            sink::serve(session, opened, queue, move |session| {
+                async move {
+                    let connection = session.connection;
+                    let (store, guest, watch) = session.instance.relational();
+                    watch.call(guest.connection().call_insert(store, connection, &table, &encoded, options)).await
+                }
+                .boxed()
+            })
+            .boxed()
+        });
+        self.send(job).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))?;
+        Ok(Sink::new(schema, commands))
+    }
+
+    /// The server's remarks since the last call, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended earlier.
+    pub async fn notices(&mut self) -> Result<Vec<Notice>> {
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call_plain(guest.connection().call_take_notices(store, connection)).await.map(mirrored)
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// Says good-bye to the server.
+    ///
+    /// # Errors
+    ///
+    /// The connection ended earlier, or the good-bye failed.
+    pub async fn close(mut self) -> Result<()> {
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch.call(guest.connection().call_close(store, connection)).await
+            }
+            .boxed()
+        })
+        .await
+    }
+
+    /// What stops this connection's statements from elsewhere.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { shared: self.shared.clone() }
+    }
+
+    /// What the connection has used so far.
+    pub fn receipt(&self) -> Receipt {
+        let (guest_time, bytes_in, bytes_out, peak_memory) = self.shared.meter.totals();
+        let address = self.shared.broker.endpoint.as_ref().and_then(|endpoint| endpoint.reached());
+        Receipt { bytes_in, bytes_out, guest_time, peak_memory, address }
+    }
+
+    async fn send(&self, job: Job) -> Result<()> {
+        self.jobs.send(job).await.map_err(|_| gone())
+    }
+
+    /// Has `operation` carried out, and cancelled when the caller goes away.
+    async fn request<T: Send + 'static>(
+        &mut self,
+        operation: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let (mut reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |session| {
+            async move {
+                if let Err(error) = session.usable() {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+                let shared = session.shared.clone();
+                match interruptible(&shared, reply.closed(), operation(session)).await {
+                    Interruptible::Done(outcome) => {
+                        session.note(&outcome);
+                        let _ = reply.send(outcome);
+                    }
+                    Interruptible::Abandoned => {}
+                    Interruptible::Stuck => session.end(ErrorKind::Cancelled),
+                }
+            }
+            .boxed()
+        });
+        self.send(job).await?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Opens a stream with `open`, and has it read ahead.
+    async fn stream(
+        &mut self,
+        open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<wit::RowStream>> + Send + 'static,
+    ) -> Result<RowStream<'_>> {
+        let (opened, answer) = oneshot::channel();
+        let (batches, queue) = mpsc::channel(stream::READ_AHEAD);
+        let job: Job = Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
+        self.send(job).await?;
+        let schema = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        Ok(RowStream::new(schema, queue))
+    }
+}
+
+/// Stops a connection's running statement from elsewhere.
+///
+/// The request goes out from a fresh instance of the connector, under the same
+/// grant, so it works also when the connection's own instance is stuck.
+#[derive(Clone)]
+pub struct Canceller {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Canceller").finish_non_exhaustive()
+    }
+}
+
+impl Canceller {
+    /// Asks the server to stop what the connection is doing. Success means that
+    /// the request was delivered, not that there was anything to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if the server gave nothing to cancel with, or
+    /// whatever kept the request from being delivered.
+    pub async fn cancel(&self) -> Result<()> {
+        self.shared.cancel().await
+    }
+}
+
+fn mirrored<T, U: From<T>>(list: Vec<T>) -> Vec<U> {
+    list.into_iter().map(U::from).collect()
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Closed, "the connection's task has ended").with_hint("connect again")
+}

@@ -1,0 +1,347 @@
+//! A loaded connector.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use wasmtime::component::Component;
+use wasmtime::MemoryCreator;
+
+use crate::bindings::RelationalConnectorPre;
+use crate::broker::Broker;
+use crate::cache::{Cache, Digest};
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::descriptor::Descriptor;
+use crate::engine::Sandbox;
+use crate::error::{Error, ErrorKind, Result};
+use crate::instance::Instance;
+use crate::policy::{Limits, Policy, imports};
+use crate::secrets::SecretProvider;
+use crate::state::State;
+use crate::types::ConnectOptions;
+
+/// Loads connectors, each into a sandbox of its own.
+///
+/// A host is cheap to clone; clones share one engine. Most programs have one.
+///
+/// ```no_run
+/// # async fn example() -> dagflux_host::Result<()> {
+/// use dagflux_host::{Config, ConnectOptions, Host, Secrets};
+/// use futures_util::TryStreamExt;
+///
+/// let host = Host::new()?;
+/// let connector = host.load("connectors/postgres.wasm").await?;
+/// let config = Config::new().with("database", "sales");
+/// let secrets = Secrets::new()
+///     .with("host", "localhost")
+///     .with("username", "dagflux")
+///     .with("password", "a password from a secure store");
+/// let mut connection = connector.connect(config, secrets, ConnectOptions::default()).await?;
+/// let mut rows = connection.query("SELECT 1 AS one").await?;
+/// while let Some(batch) = rows.try_next().await? {
+///     println!("{} rows", batch.num_rows());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Host {
+    inner: Arc<HostInner>,
+}
+
+pub(crate) struct HostInner {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) limits: Limits,
+    pub(crate) policy: Policy,
+    cache: Option<Cache>,
+    /// Components loaded before, by their digest.
+    loaded: Mutex<BTreeMap<String, Connector>>,
+}
+
+/// Sets up a [`Host`].
+#[derive(Default)]
+#[must_use]
+pub struct HostBuilder {
+    limits: Limits,
+    policy: Policy,
+    cache: Option<std::path::PathBuf>,
+    memory: Option<Arc<dyn MemoryCreator>>,
+}
+
+impl HostBuilder {
+    /// What each connection may use. Default: [`Limits::default`].
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What connectors are permitted. Default: [`Policy::default`].
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Keeps compiled components in this folder, which must be writable for its
+    /// owner alone. Default: compiled components are kept in memory only.
+    pub fn cache_dir(mut self, folder: impl Into<std::path::PathBuf>) -> Self {
+        self.cache = Some(folder.into());
+        self
+    }
+
+    /// Gives guests memory of the embedder's making, for tests that look into it.
+    #[doc(hidden)]
+    pub fn guest_memory(mut self, memory: Arc<dyn MemoryCreator>) -> Self {
+        self.memory = Some(memory);
+        self
+    }
+
+    /// The host.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the cache folder cannot be used, or this machine
+    /// cannot run WebAssembly.
+    pub fn build(self) -> Result<Host> {
+        let sandbox = Sandbox::new(self.memory).map_err(|error| {
+            Error::new(ErrorKind::Io, "the WebAssembly engine cannot run on this machine").with_source(Wasmtime(error))
+        })?;
+        let cache = self.cache.map(Cache::open).transpose().map_err(|error| {
+            Error::new(ErrorKind::Io, "the folder for compiled connectors cannot be used")
+                .with_hint("choose a folder that only you can write to")
+                .with_source(error)
+        })?;
+        let inner = HostInner { sandbox, limits: self.limits, policy: self.policy, cache, loaded: Mutex::default() };
+        Ok(Host { inner: Arc::new(inner) })
+    }
+}
+
+impl Host {
+    /// Sets up a host.
+    pub fn builder() -> HostBuilder {
+        HostBuilder::default()
+    }
+
+    /// A host with the default limits and policy, without a cache on disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`HostBuilder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// Loads the connector in a file.
+    ///
+    /// The same bytes loaded again give the same connector at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Io`] if the file cannot be read,
+    /// [`ErrorKind::ComponentTooLarge`], [`ErrorKind::InvalidComponent`] if it
+    /// is not a whole component, [`ErrorKind::ForbiddenImport`],
+    /// [`ErrorKind::NotAConnector`], [`ErrorKind::InvalidDescriptor`].
+    pub async fn load(&self, path: impl AsRef<Path>) -> Result<Connector> {
+        let path = path.as_ref();
+        let unreadable = |error| {
+            Error::new(ErrorKind::Io, format!("{} cannot be read", path.display()))
+                .with_hint("check the path of the connector")
+                .with_source(error)
+        };
+        let most = self.inner.limits.component_size;
+        let mut wasm = Vec::new();
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        // Connectors are small files: not worth a hop to another thread.
+        std::io::Read::read_to_end(&mut std::io::Read::take(file, most.saturating_add(1)), &mut wasm).map_err(unreadable)?;
+        self.load_bytes(&wasm).await
+    }
+
+    /// Loads the connector in `wasm`.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load), without those of the file.
+    pub async fn load_bytes(&self, wasm: &[u8]) -> Result<Connector> {
+        let inner = &self.inner;
+        if wasm.len() as u64 > inner.limits.component_size {
+            return Err(Error::new(
+                ErrorKind::ComponentTooLarge,
+                format!("the component is larger than {} bytes", inner.limits.component_size),
+            )
+            .with_hint("a connector is a few megabytes; an embedder can raise `Limits::component_size`"));
+        }
+        let digest = Digest::of(wasm);
+        let key = digest.to_string();
+        if let Some(connector) = self.loaded().get(&key) {
+            return Ok(connector.clone());
+        }
+        let (component, compiled_size, from_cache) = inner.component(wasm, &digest).await?;
+        let connector = Connector::new(self.inner.clone(), &component, digest, wasm.len() as u64, compiled_size, from_cache).await?;
+        self.loaded().insert(key, connector.clone());
+        Ok(connector)
+    }
+
+    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Connector>> {
+        self.inner.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HostInner {
+    async fn component(&self, wasm: &[u8], digest: &Digest) -> Result<(Component, u64, bool)> {
+        let engine = &self.sandbox.engine;
+        if let Some((component, size)) = self.cache.as_ref().and_then(|cache| cache.load(engine, digest)) {
+            return Ok((component, size, true));
+        }
+        let (own_engine, own_wasm) = (engine.clone(), wasm.to_vec());
+        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&own_engine, &own_wasm)).await;
+        let component = match compiled {
+            Ok(Ok(component)) => component,
+            Ok(Err(error)) => return Err(not_a_component(wasm, error)),
+            Err(_) => return Err(Error::new(ErrorKind::InvalidComponent, "the component cannot be compiled")),
+        };
+        let artifact = component.serialize().unwrap_or_default();
+        if let Some(cache) = self.cache.as_ref().filter(|_| !artifact.is_empty()) {
+            if let Err(error) = cache.store(engine, digest, &artifact) {
+                tracing::warn!(%error, "the compiled connector could not be kept");
+            }
+        }
+        Ok((component, artifact.len() as u64, false))
+    }
+}
+
+fn not_a_component(wasm: &[u8], error: wasmtime::Error) -> Error {
+    let (message, hint) = match wasm {
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => (
+            "the file is a WebAssembly module, not a component",
+            "build it for wasm32-wasip2, or turn it into a component with `wasm-tools component new`",
+        ),
+        [0, b'a', b's', b'm', ..] => (
+            "the component is damaged or cut short",
+            "copy or download the file again, and compare its size and digest with the original",
+        ),
+        _ => ("the file is not WebAssembly", "check the path: a connector is a `.wasm` file"),
+    };
+    Error::new(ErrorKind::InvalidComponent, message).with_hint(hint).with_source(Wasmtime(error))
+}
+
+/// A wasmtime error as a source, without its backtrace.
+#[derive(Debug)]
+pub(crate) struct Wasmtime(pub(crate) wasmtime::Error);
+
+impl std::fmt::Display for Wasmtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for Wasmtime {}
+
+/// What is known of a component from the outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ComponentInfo {
+    /// Its digest, as `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The size of its compiled form in bytes.
+    pub compiled_size: u64,
+    /// The interfaces it imports.
+    pub imports: Vec<String>,
+    /// The interfaces it exports.
+    pub exports: Vec<String>,
+    /// Whether it came compiled from the cache.
+    pub from_cache: bool,
+}
+
+/// A loaded connector: ready to connect any number of times, at once.
+#[derive(Clone)]
+pub struct Connector {
+    pub(crate) inner: Arc<ConnectorInner>,
+}
+
+pub(crate) struct ConnectorInner {
+    pub(crate) host: Arc<HostInner>,
+    pub(crate) pre: RelationalConnectorPre<State>,
+    pub(crate) descriptor: Descriptor,
+    info: ComponentInfo,
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Descriptor { name, version, .. } = &self.inner.descriptor;
+        f.debug_struct("Connector").field("name", name).field("version", version).finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    async fn new(
+        host: Arc<HostInner>,
+        component: &Component,
+        digest: Digest,
+        size: u64,
+        compiled_size: u64,
+        from_cache: bool,
+    ) -> Result<Self> {
+        let engine = &host.sandbox.engine;
+        let component_type = component.component_type();
+        let imports: Vec<_> = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<_> = component_type.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let forbidden = imports::forbidden(imports.iter().map(String::as_str));
+        if !forbidden.is_empty() {
+            let message = format!("the component imports {}, which no connector may have", forbidden.join(", "));
+            return Err(Error::new(ErrorKind::ForbiddenImport, message)
+                .with_hint("do not use it unless you trust its author with that; a connector needs only what the contract lists"));
+        }
+        let info = ComponentInfo { digest: digest.to_string(), size, compiled_size, imports, exports, from_cache };
+        let pre = host.sandbox.linker.instantiate_pre(component).and_then(RelationalConnectorPre::new).map_err(|error| {
+            Error::new(ErrorKind::NotAConnector, "the component is not a connector of a version this host knows")
+                .with_detail(format!("it exports {}", list(&info.exports)))
+                .with_hint("a connector exports dagflux:connector/descriptor@0.1.0 and dagflux:connector/relational@0.1.0")
+                .with_source(Wasmtime(error))
+        })?;
+        let mut instance = Instance::new(&host, &pre, "unknown", Arc::new(Broker::nothing()), Arc::default()).await?;
+        let about = instance.describe().await?;
+        let descriptor = Descriptor::from_guest(about)?;
+        drop(instance);
+        Ok(Self { inner: Arc::new(ConnectorInner { host, pre, descriptor, info }) })
+    }
+
+    /// What it says of itself.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.inner.descriptor
+    }
+
+    /// What is known of its component from the outside.
+    pub fn component(&self) -> &ComponentInfo {
+        &self.inner.info
+    }
+
+    /// Connects, with the sensitive fields taken from `secrets`.
+    ///
+    /// Must be called within a tokio runtime, on which the connection then runs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] with every fault at once,
+    /// [`ErrorKind::Secret`], [`ErrorKind::NameResolution`],
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`],
+    /// [`ErrorKind::Authentication`], [`ErrorKind::DatabaseNotFound`], and
+    /// whatever else the connector reports.
+    pub async fn connect(
+        &self,
+        config: Config,
+        secrets: impl SecretProvider,
+        options: ConnectOptions,
+    ) -> Result<Connection> {
+        let host = &self.inner.host;
+        let broker =
+            Broker::new(&self.inner.descriptor, &config, Arc::new(secrets), &host.policy, &host.limits).await?;
+        Connection::open(self.clone(), Arc::new(broker), options).await
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

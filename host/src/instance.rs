@@ -1,0 +1,182 @@
+//! One running copy of a connector, and the supervision of every call into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use wasmtime::component::{ResourceAny, ResourceTableError};
+use wasmtime::{Store, Trap, UpdateDeadline};
+
+use crate::bindings::exports::dagflux::connector::{descriptor as wit_descriptor, relational};
+use crate::bindings::{Error as GuestError, RelationalConnector, RelationalConnectorPre};
+use crate::broker::Broker;
+use crate::broker::log::Log;
+use crate::broker::meter::Meter;
+use crate::connector::{HostInner, Wasmtime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::limits::{Exceeded, Limits};
+use crate::state::State;
+
+/// An instance in its store.
+pub(crate) struct Instance {
+    pub(crate) store: Store<State>,
+    bindings: RelationalConnector,
+    pub(crate) watch: Watch,
+}
+
+/// What supervises the calls of one instance.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    host: Arc<HostInner>,
+    broker: Arc<Broker>,
+    meter: Arc<Meter>,
+    log: Log,
+}
+
+impl Instance {
+    pub(crate) async fn new(
+        host: &Arc<HostInner>,
+        pre: &RelationalConnectorPre<State>,
+        name: &str,
+        broker: Arc<Broker>,
+        meter: Arc<Meter>,
+    ) -> Result<Self> {
+        let log = Log::new(name, broker.redactor.clone(), host.limits.log_bytes);
+        let watch = Watch { host: host.clone(), broker: broker.clone(), meter: meter.clone(), log: log.clone() };
+        let state = State::new(broker, meter, log, host.limits.clone());
+        let mut store = Store::new(&host.sandbox.engine, state);
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(host.limits.transfer);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|context| {
+            let state = context.data();
+            if state.meter.call_time() > state.limits.guest_time {
+                return Err(Exceeded::GuestTime.into());
+            }
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        let bindings = watch.supervise(host.limits.wall_time, pre.instantiate_async(&mut store)).await?;
+        Ok(Self { store, bindings, watch })
+    }
+
+    /// The store, and what can be called in it.
+    pub(crate) fn relational(&mut self) -> (&mut Store<State>, &relational::Guest, &Watch) {
+        (&mut self.store, self.bindings.dagflux_connector_relational(), &self.watch)
+    }
+
+    pub(crate) async fn describe(&mut self) -> Result<wit_descriptor::About> {
+        let describe = self.bindings.dagflux_connector_descriptor().call_describe(&mut self.store);
+        self.watch.supervise(Duration::from_secs(10), describe).await
+    }
+
+    /// Drops a resource that the guest gave out, which runs code of the guest.
+    pub(crate) async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
+        self.watch.call_plain(resource.resource_drop_async(&mut self.store)).await
+    }
+}
+
+impl Watch {
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.host.limits
+    }
+
+    /// Waits for a call that may report a failure of its own.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>) -> Result<T> {
+        self.call_within(self.host.limits.wall_time, call).await
+    }
+
+    /// As [`call`](Self::call), with a time limit of its own.
+    pub(crate) async fn call_within<T>(
+        &self,
+        wall_time: Duration,
+        call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>,
+    ) -> Result<T> {
+        let answer = self.supervise(wall_time, call).await?;
+        answer.map_err(|error| self.broker.explain(Error::from_guest(error)))
+    }
+
+    /// Waits for a call that reports no failure.
+    pub(crate) async fn call_plain<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T> {
+        self.supervise(self.host.limits.wall_time, call).await
+    }
+
+    async fn supervise<T>(&self, wall_time: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T> {
+        let _ticking = self.host.sandbox.tick();
+        self.log.begin_call();
+        match timeout(wall_time, self.meter.meter(call)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.fault(error).with_redactor(self.broker.redactor())),
+            Err(_) => Err(Error::new(
+                ErrorKind::WallTimeLimit,
+                format!("the call took longer than {} and was ended", seconds(wall_time)),
+            )
+            .with_hint("give the statement a time limit of its own, or raise `Limits::wall_time`")),
+        }
+    }
+
+    /// What a failed call means.
+    fn fault(&self, error: wasmtime::Error) -> Error {
+        let limits = &self.host.limits;
+        let failure = match error.downcast_ref::<Exceeded>() {
+            Some(Exceeded::Memory) => Error::new(
+                ErrorKind::MemoryLimit,
+                format!("the connector wanted more than its {} MiB of memory and was ended", limits.memory / (1024 * 1024)),
+            )
+            .with_hint("read smaller batches, or raise `Limits::memory`"),
+            Some(Exceeded::TableElements) => Error::new(
+                ErrorKind::MemoryLimit,
+                format!("the connector wanted more than {} table elements and was ended", limits.table_elements),
+            )
+            .with_hint("a connector that needs more is unusual: raise `Limits::table_elements` if you trust it"),
+            Some(Exceeded::GuestTime) => Error::new(
+                ErrorKind::GuestTimeLimit,
+                format!("the connector worked longer than {} in one call and was ended", seconds(limits.guest_time)),
+            )
+            .with_hint("report it to the connector's author, or raise `Limits::guest_time`"),
+            None if is_out_of_handles(&error) => Error::new(
+                ErrorKind::MemoryLimit,
+                format!("the connector wanted more than {} handles and was ended", limits.handles),
+            )
+            .with_hint("report it to the connector's author: it does not close what it opens"),
+            None if is_out_of_fuel(&error) => Error::new(
+                ErrorKind::TransferLimit,
+                format!("the connector handed over more than {} bytes at once and was ended", limits.transfer),
+            )
+            .with_hint("read smaller batches, or raise `Limits::transfer`"),
+            None => {
+                let crash = Error::new(ErrorKind::Trap, format!("the connector crashed: {}", reason(&error)))
+                    .with_hint("report it to the connector's author, with the connector's version and what was done");
+                match self.log.last_words() {
+                    Some(words) => crash.with_detail(words),
+                    None => crash,
+                }
+            }
+        };
+        tracing::warn!(target: "dagflux", kind = failure.kind().as_str(), "a connector was ended");
+        failure.with_source(Wasmtime(error))
+    }
+}
+
+fn reason(error: &wasmtime::Error) -> String {
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::UnreachableCodeReached) => "it gave up (a panic or an abort)".to_owned(),
+        Some(trap) => trap.to_string(),
+        None => error.root_cause().to_string(),
+    }
+}
+
+fn is_out_of_handles(error: &wasmtime::Error) -> bool {
+    matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full))
+}
+
+fn is_out_of_fuel(error: &wasmtime::Error) -> bool {
+    // wasmtime has no type for this failure.
+    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted"))
+}
+
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
+}

@@ -1,0 +1,56 @@
+//! Loads DagFlux connectors, which are WebAssembly components, and runs each in
+//! a sandbox.
+//!
+//! Build a [`Host`]; [`Host::load`] gives a [`Connector`];
+//! [`Connector::connect`] gives a [`Connection`]; [`Connection::query`] and
+//! [`Connection::read`] give a [`RowStream`] of Arrow record batches;
+//! [`Connection::insert`] gives a [`Sink`] for them. See [`Host`] for an example.
+//!
+//! A connector reaches the host and port of its configuration and nothing else,
+//! logs in with a password it never holds, and spends no more memory and time
+//! than its [`Limits`]: see [`policy`].
+//!
+//! # Layers
+//!
+//! Each depends only on those before it: [`policy`] decides; `broker` acts on
+//! its decisions; `imports` adapts the broker to the generated traits;
+//! `instance` and `session` run a component under supervision; the public types
+//! stand on those.
+
+mod bindings;
+mod broker;
+mod cache;
+mod config;
+mod connection;
+mod connector;
+mod descriptor;
+mod engine;
+mod error;
+mod imports;
+mod instance;
+mod ipc;
+pub mod policy;
+mod registry;
+mod secrets;
+mod session;
+mod sink;
+mod state;
+mod stream;
+mod types;
+
+pub use config::{Config, Value};
+pub use connection::{Canceller, Connection};
+pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
+pub use descriptor::{
+    CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities, Role, WriteCapabilities,
+};
+pub use error::{Error, ErrorKind, Fault, Result};
+pub use policy::{Limits, Policy};
+pub use registry::Registry;
+pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
+pub use sink::Sink;
+pub use stream::RowStream;
+pub use types::{
+    BatchSize, ColumnInfo, ConnectOptions, Finding, Generation, InsertOptions, Notice, Outcome, ReadOptions, Receipt,
+    Report, SchemaInfo, Server, Severity, TableInfo, TableKind, TableName,
+};

@@ -1,0 +1,51 @@
+//! What the sandbox permits. Everything in this folder decides; nothing in it
+//! acts: no I/O, no clock, no state.
+//!
+//! | Promise | Where |
+//! |---|---|
+//! | a component imports only what the contract lists | [`imports`] |
+//! | it reaches the configured endpoint, and nothing else | [`network`] |
+//! | it uses the password without ever holding it | [`login`] |
+//! | it spends no more memory, time and bytes than granted | [`limits`] |
+//! | what it says is free of sensitive values where others read it | [`redaction`] |
+
+pub mod imports;
+pub mod limits;
+pub mod login;
+pub mod network;
+pub mod redaction;
+
+pub use limits::Limits;
+pub use login::LoginPolicy;
+pub use network::NetworkPolicy;
+
+/// What an embedder permits to every connector of a [`Host`](crate::Host).
+///
+/// The default denies whatever is not needed to connect to an ordinary server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Which addresses an endpoint may resolve to.
+    pub network: NetworkPolicy,
+    /// Which ways of logging in are permitted.
+    pub login: LoginPolicy,
+}
+
+impl Policy {
+    /// The same as [`Policy::default`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Replaces the part about addresses.
+    pub fn with_network(mut self, network: NetworkPolicy) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Replaces the part about logging in.
+    pub fn with_login(mut self, login: LoginPolicy) -> Self {
+        self.login = login;
+        self
+    }
+}

@@ -1,0 +1,105 @@
+//! Keeping sensitive values out of what others read.
+
+use std::borrow::Cow;
+
+/// Replaces the sensitive values of one connection by their field's name.
+///
+/// The values are the host, its addresses and the login name. The password is
+/// not among them: the connector never has it, so nothing it says can hold it.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    /// Longest value first, so that one contained in another does not break it.
+    values: Vec<(String, String)>,
+}
+
+impl Redactor {
+    /// A redactor that has nothing to hide.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Hides `value` wherever it stands as a word of its own.
+    pub fn hide(&mut self, field: &str, value: &str) {
+        if value.is_empty() || self.values.iter().any(|(known, _)| known == value) {
+            return;
+        }
+        self.values.push((value.to_owned(), format!("[{field}]")));
+        self.values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    }
+
+    /// `text` with every hidden value replaced.
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for (value, label) in &self.values {
+            if let Some(redacted) = replace_words(&text, value, label) {
+                text = Cow::Owned(redacted);
+            }
+        }
+        text
+    }
+}
+
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.values.iter().map(|(_, label)| label)).finish()
+    }
+}
+
+fn replace_words(text: &str, value: &str, label: &str) -> Option<String> {
+    let mut redacted = String::new();
+    let mut copied = 0;
+    for (start, found) in text.match_indices(value) {
+        let end = start.saturating_add(found.len());
+        let before = text.get(..start).and_then(|head| head.chars().next_back());
+        let after = text.get(end..).and_then(|tail| tail.chars().next());
+        if continues_word(before) || continues_word(after) {
+            continue;
+        }
+        redacted.push_str(text.get(copied..start)?);
+        redacted.push_str(label);
+        copied = end;
+    }
+    if copied == 0 {
+        return None;
+    }
+    redacted.push_str(text.get(copied..)?);
+    Some(redacted)
+}
+
+fn continues_word(neighbour: Option<char>) -> bool {
+    neighbour.is_some_and(|c| c.is_alphanumeric() || c == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redactor() -> Redactor {
+        let mut redactor = Redactor::new();
+        redactor.hide("username", "al");
+        redactor.hide("host", "db.example.com");
+        redactor.hide("host", "db");
+        redactor.hide("empty", "");
+        redactor
+    }
+
+    #[test]
+    fn whole_words_are_replaced_the_longest_first() {
+        let text = "password authentication failed for user \"al\" at db.example.com (db)";
+        let redacted = "password authentication failed for user \"[username]\" at [host] ([host])";
+        assert_eq!(redactor().redact(text), redacted);
+    }
+
+    #[test]
+    fn parts_of_words_stay() {
+        for text in ["alas, small dbase", "al_x", "naïval", "", "nothing"] {
+            assert_eq!(redactor().redact(text), text);
+        }
+    }
+
+    #[test]
+    fn debug_tells_no_value() {
+        let shown = format!("{:?}", redactor());
+        assert!(!shown.contains("example") && !shown.contains("\"al\""), "{shown}");
+    }
+}

@@ -1,0 +1,185 @@
+//! The task behind a connection.
+//!
+//! An instance that is left in the middle of a call can never be entered again,
+//! so no caller holds one: it lives on a task, which carries out one job after
+//! the other. When a caller loses interest, the task asks the server to stop,
+//! from a fresh instance under the same grant, and lets the first call come to
+//! its end, so that the connection stays usable.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use wasmtime::component::ResourceAny;
+
+use crate::bindings::exports::dagflux::connector::relational::OpenOptions;
+use crate::broker::Broker;
+use crate::broker::meter::Meter;
+use crate::connector::Connector;
+use crate::error::{Error, ErrorKind, Result};
+use crate::instance::Instance;
+use crate::types::ConnectOptions;
+
+/// How long a cancelled call may take to come to its end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long the good-bye to the server may take.
+const GOOD_BYE: Duration = Duration::from_secs(2);
+
+/// Something to do in the instance.
+pub(crate) type Job = Box<dyn for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, ()> + Send>;
+
+/// What outlives a connection's instance.
+pub(crate) struct Shared {
+    pub(crate) connector: Connector,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) meter: Arc<Meter>,
+    token: OnceLock<Vec<u8>>,
+}
+
+impl Shared {
+    /// Asks the server to stop what the connection is doing.
+    pub(crate) async fn cancel(&self) -> Result<()> {
+        let Some(token) = self.token.get() else {
+            return Err(Error::new(ErrorKind::Unsupported, "the server gave nothing to cancel with"));
+        };
+        let mut instance = self.instance().await?;
+        let (store, guest, watch) = instance.relational();
+        watch.call_within(watch.limits().connect_time, guest.call_cancel(store, token)).await
+    }
+
+    async fn instance(&self) -> Result<Instance> {
+        let inner = &self.connector.inner;
+        Instance::new(&inner.host, &inner.pre, &inner.descriptor.name, self.broker.clone(), self.meter.clone()).await
+    }
+}
+
+/// An instance with an open connection.
+pub(crate) struct Session {
+    pub(crate) instance: Instance,
+    pub(crate) connection: ResourceAny,
+    pub(crate) shared: Arc<Shared>,
+    /// Why nothing can be called any more.
+    ended: Option<Ended>,
+}
+
+#[derive(Clone, Copy)]
+struct Ended {
+    by: ErrorKind,
+}
+
+/// How a call ended that its caller may have lost interest in.
+pub(crate) enum Interruptible<T> {
+    /// The caller is still there.
+    Done(T),
+    /// The caller is gone; the call was cancelled and came to its end.
+    Abandoned,
+    /// The caller is gone, and the call did not end in time.
+    Stuck,
+}
+
+impl Session {
+    /// Connects and logs in.
+    pub(crate) async fn open(connector: Connector, broker: Arc<Broker>, options: &ConnectOptions) -> Result<Self> {
+        let shared = Shared { connector, broker, meter: Arc::default(), token: OnceLock::new() };
+        let mut instance = shared.instance().await?;
+        let (store, guest, watch) = instance.relational();
+        let limit = watch.limits().connect_time;
+        let timeout = options.statement_timeout.map(|limit| u32::try_from(limit.as_millis().max(1)).unwrap_or(u32::MAX));
+        let options =
+            OpenOptions { application_name: options.application_name.clone(), statement_timeout_ms: timeout };
+        let guest = guest.connection();
+        let connection = watch.call_within(limit, guest.call_open(&mut *store, &options)).await.map_err(|error| match error.kind() {
+            ErrorKind::WallTimeLimit => Error::new(
+                ErrorKind::ConnectTimeout,
+                format!("the server did not complete the login within {} s", limit.as_secs()),
+            )
+            .with_hint("check that the Port field leads to a database server, and that the server is not overloaded")
+            .with_retryable(true)
+            .with_redactor(shared.broker.redactor()),
+            _ => error,
+        })?;
+        if let Some(token) = watch.call_plain(guest.call_cancel_token(store, connection)).await? {
+            let _ = shared.token.set(token);
+        }
+        Ok(Self { instance, connection, shared: Arc::new(shared), ended: None })
+    }
+
+    /// Carries out jobs until no one can send any.
+    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(job) = jobs.recv().await {
+            job(&mut self).await;
+        }
+        if self.ended.is_none() {
+            let connection = self.connection;
+            let _ = timeout(GOOD_BYE, self.instance.drop_resource(connection)).await;
+        }
+    }
+
+    /// Fails if the instance cannot be entered.
+    pub(crate) fn usable(&self) -> Result<()> {
+        match self.ended {
+            None => Ok(()),
+            Some(Ended { by }) => Err(Error::new(ErrorKind::Closed, format!("the connection ended earlier ({by})"))
+                .with_hint("connect again")),
+        }
+    }
+
+    /// Takes note of a failure after which the instance cannot be entered.
+    pub(crate) fn note<T>(&mut self, outcome: &Result<T>) {
+        use ErrorKind::*;
+        if let Err(error) = outcome
+            && matches!(error.kind(), Trap | GuestTimeLimit | WallTimeLimit | MemoryLimit | TransferLimit)
+        {
+            self.end(error.kind());
+        }
+    }
+
+    /// Gives the instance up. The server is asked to stop on its behalf.
+    pub(crate) fn end(&mut self, by: ErrorKind) {
+        if self.ended.replace(Ended { by }).is_none() {
+            let shared = self.shared.clone();
+            tokio::spawn(async move {
+                let _ = timeout(GRACE, shared.cancel()).await;
+            });
+        }
+    }
+
+    /// Drops a resource of the guest.
+    pub(crate) async fn drop_resource(&mut self, resource: ResourceAny) {
+        if self.ended.is_some() {
+            return;
+        }
+        let dropped = match timeout(GRACE, self.instance.drop_resource(resource)).await {
+            Ok(dropped) => dropped,
+            Err(_) => Err(Error::new(ErrorKind::WallTimeLimit, "the connector did not come to an end")),
+        };
+        self.note(&dropped);
+    }
+}
+
+/// Waits for `call`, and cancels it when `abandoned` comes first.
+pub(crate) async fn interruptible<T>(
+    shared: &Shared,
+    abandoned: impl Future<Output = ()>,
+    call: impl Future<Output = T>,
+) -> Interruptible<T> {
+    let mut call = pin!(call);
+    tokio::select! {
+        biased;
+        done = &mut call => return Interruptible::Done(done),
+        () = abandoned => {}
+    }
+    let cancelled = timeout(GRACE, async {
+        // The call goes on while the request to cancel is on its way.
+        let (_delivered, _outcome) = futures_util::future::join(shared.cancel(), &mut call).await;
+    });
+    match cancelled.await {
+        Ok(()) => Interruptible::Abandoned,
+        Err(_) => Interruptible::Stuck,
+    }
+}

@@ -1,0 +1,106 @@
+//! What an instance's store holds.
+
+use std::sync::Arc;
+
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
+use wasmtime_wasi::cli::{WasiCliCtxView, WasiCliView};
+use wasmtime_wasi::random::{WasiRandomCtx, WasiRandomView};
+use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi_io::IoView;
+
+use crate::broker::Broker;
+use crate::broker::log::Log;
+use crate::broker::meter::Meter;
+use crate::imports::LogStream;
+use crate::policy::limits::{Exceeded, Limits, MemoryAccount};
+
+/// The most random bytes one call may ask for: a nonce, not a stream.
+const RANDOM_BYTES: u64 = 64 * 1024;
+
+/// Everything one instance is given.
+pub struct State {
+    /// Host resources the instance holds handles to.
+    pub table: ResourceTable,
+    /// Its configuration, endpoint and secrets.
+    pub broker: Arc<Broker>,
+    /// What it uses.
+    pub meter: Arc<Meter>,
+    /// Where what it says goes.
+    pub log: Log,
+    /// What it may use.
+    pub limits: Limits,
+    /// The memory it has.
+    pub memory: MemoryAccount,
+    wasi: WasiCtx,
+}
+
+impl State {
+    /// A fresh state.
+    pub fn new(broker: Arc<Broker>, meter: Arc<Meter>, log: Log, limits: Limits) -> Self {
+        let wasi = WasiCtx::builder()
+            .stdout(LogStream(log.clone()))
+            .stderr(LogStream(log.clone()))
+            .max_random_size(RANDOM_BYTES)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        Self { table, broker, meter, log, limits, memory: MemoryAccount::default(), wasi }
+    }
+
+    /// Charges `bytes` of the host's memory to the instance.
+    pub fn charge(&mut self, bytes: u64) -> Result<(), Exceeded> {
+        let granted = self.memory.grow(bytes, &self.limits);
+        self.meter.memory(self.memory.peak());
+        granted
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.charge(desired.saturating_sub(current) as u64)?;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.memory.grow_table(desired.saturating_sub(current), &self.limits)?;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.parts
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.parts
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.parts
+    }
+}
+
+impl IoView for State {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiCliView for State {
+    fn cli(&mut self) -> WasiCliCtxView<'_> {
+        WasiCliCtxView { ctx: self.wasi.cli(), table: &mut self.table }
+    }
+}
+
+impl WasiClocksView for State {
+    fn clocks(&mut self) -> WasiClocksCtxView<'_> {
+        WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table }
+    }
+}
+
+impl WasiRandomView for State {
+    fn random(&mut self) -> &mut WasiRandomCtx {
+        self.wasi.random()
+    }
+}

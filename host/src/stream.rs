@@ -1,0 +1,137 @@
+//! The result of a read.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use wasmtime::component::ResourceAny;
+
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ipc;
+use crate::session::{Interruptible, Session, interruptible};
+
+/// Batches that wait to be taken. The guest decodes the next while the caller
+/// works on the last; more would only cost memory.
+pub(crate) const READ_AHEAD: usize = 1;
+
+/// The rows of a read, as record batches.
+///
+/// Pulling is what drives it: the server is held back while no one pulls. An
+/// error after some batches means that the rows so far are not the result; the
+/// stream ends after it. Dropping the stream early stops the statement.
+#[must_use = "a stream does nothing unless it is read"]
+pub struct RowStream<'c> {
+    schema: SchemaRef,
+    batches: mpsc::Receiver<Result<Option<Vec<u8>>>>,
+    done: bool,
+    connection: PhantomData<&'c mut Connection>,
+}
+
+impl RowStream<'_> {
+    pub(crate) fn new(schema: SchemaRef, batches: mpsc::Receiver<Result<Option<Vec<u8>>>>) -> Self {
+        Self { schema, batches, done: false, connection: PhantomData }
+    }
+
+    /// The columns, known before the first row.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+impl std::fmt::Debug for RowStream<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RowStream").field("columns", &self.schema.fields().len()).finish_non_exhaustive()
+    }
+}
+
+impl Stream for RowStream<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.done {
+            return Poll::Ready(None);
+        }
+        let item = match ready!(self.batches.poll_recv(context)) {
+            Some(Ok(Some(bytes))) => Some(ipc::batch(bytes, &self.schema)),
+            Some(Ok(None)) => None,
+            Some(Err(error)) => Some(Err(error)),
+            // Only a message says that it is the end: silence is a failure.
+            None => Some(Err(Error::new(ErrorKind::Closed, "the connection's task has ended").with_hint("connect again"))),
+        };
+        if !matches!(item, Some(Ok(_))) {
+            self.done = true;
+            self.batches.close();
+        }
+        Poll::Ready(item)
+    }
+}
+
+/// Opens a stream and hands its batches over, until it ends or no one listens.
+pub(crate) async fn serve(
+    session: &mut Session,
+    mut opened: oneshot::Sender<Result<SchemaRef>>,
+    batches: mpsc::Sender<Result<Option<Vec<u8>>>>,
+    open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
+) {
+    if let Err(error) = session.usable() {
+        let _ = opened.send(Err(error));
+        return;
+    }
+    let shared = session.shared.clone();
+    let rows = match interruptible(&shared, opened.closed(), open(session)).await {
+        Interruptible::Done(Ok(rows)) => rows,
+        Interruptible::Done(Err(error)) => {
+            let outcome = Err(error);
+            session.note(&outcome);
+            let _ = opened.send(outcome);
+            return;
+        }
+        Interruptible::Abandoned => return,
+        Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
+    };
+    let schema = schema(session, rows).await;
+    session.note(&schema);
+    let usable = schema.is_ok();
+    if opened.send(schema).is_ok() && usable {
+        hand_over(session, rows, &batches).await;
+    }
+    session.drop_resource(rows).await;
+}
+
+async fn schema(session: &mut Session, rows: ResourceAny) -> Result<SchemaRef> {
+    let (store, guest, watch) = session.instance.relational();
+    let bytes = watch.call_plain(guest.row_stream().call_schema(store, rows)).await?;
+    ipc::schema(&bytes)
+}
+
+async fn hand_over(session: &mut Session, rows: ResourceAny, batches: &mpsc::Sender<Result<Option<Vec<u8>>>>) {
+    let shared = session.shared.clone();
+    loop {
+        let (store, guest, watch) = session.instance.relational();
+        let guest = guest.row_stream();
+        let next = watch.call(guest.call_next(store, rows));
+        let next = match interruptible(&shared, batches.closed(), next).await {
+            Interruptible::Done(next) => next,
+            Interruptible::Abandoned => return,
+            Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
+        };
+        session.note(&next);
+        let last = !matches!(next, Ok(Some(_)));
+        if batches.send(next).await.is_err() {
+            // No one listens; unless it was the end, the server is still at it.
+            if !last {
+                let _ = shared.cancel().await;
+            }
+            return;
+        }
+        if last {
+            return;
+        }
+    }
+}

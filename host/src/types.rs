@@ -1,0 +1,471 @@
+//! The plain types of the public API.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::bindings;
+use crate::bindings::exports::dagflux::connector::relational as wit;
+use crate::error::{Error, ErrorKind};
+
+/// The name of a table, with or without its schema.
+///
+/// Parsing keeps to SQL's rules as far as they are not folding: a dot parts
+/// schema and name, and a part in double quotes can hold anything.
+///
+/// ```
+/// # use dagflux_host::TableName;
+/// let table: TableName = "sales.\"Order.Items\"".parse().unwrap();
+/// assert_eq!(table.schema.as_deref(), Some("sales"));
+/// assert_eq!(table.name, "Order.Items");
+/// assert_eq!(table.to_string(), "sales.\"Order.Items\"");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct TableName {
+    /// Its schema; without one, that of the configuration.
+    pub schema: Option<String>,
+    /// Its name, as it is stored.
+    pub name: String,
+}
+
+impl TableName {
+    /// A table in the configuration's schema.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { schema: None, name: name.into() }
+    }
+
+    /// A table in a schema.
+    pub fn in_schema(schema: impl Into<String>, name: impl Into<String>) -> Self {
+        Self { schema: Some(schema.into()), name: name.into() }
+    }
+}
+
+impl FromStr for TableName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = || {
+            Error::new(ErrorKind::TableNotFound, format!("{text:?} is not the name of a table"))
+                .with_hint("write table, schema.table, or \"Odd.Schema\".\"Odd Table\" with double quotes")
+        };
+        let mut parts = vec![String::new()];
+        let mut quoted = false;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let part = parts.last_mut().ok_or_else(wrong)?;
+            match c {
+                '"' if quoted && chars.peek() == Some(&'"') => {
+                    chars.next();
+                    part.push('"');
+                }
+                '"' => quoted = !quoted,
+                '.' if !quoted => parts.push(String::new()),
+                _ => part.push(c),
+            }
+        }
+        if quoted || parts.iter().any(|part| part.is_empty() || part.contains('\0')) {
+            return Err(wrong());
+        }
+        let mut parts = parts.into_iter();
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(name), None, _) => Ok(Self { schema: None, name }),
+            (Some(schema), Some(name), None) => Ok(Self { schema: Some(schema), name }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl std::fmt::Display for TableName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let part = |part: &str| {
+            if part.contains(['.', '"']) { format!("\"{}\"", part.replace('"', "\"\"")) } else { part.to_owned() }
+        };
+        if let Some(schema) = &self.schema {
+            write!(f, "{}.", part(schema))?;
+        }
+        f.write_str(&part(&self.name))
+    }
+}
+
+impl From<&TableName> for bindings::TableName {
+    fn from(table: &TableName) -> Self {
+        Self { schema: table.schema.clone(), name: table.name.clone() }
+    }
+}
+
+/// How large a batch of rows may become; whichever comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchSize {
+    /// The most rows. Default: 65,536.
+    pub rows: u32,
+    /// The most bytes of Arrow buffers; one larger row comes alone. Default: 8 MiB.
+    pub bytes: u32,
+}
+
+impl Default for BatchSize {
+    fn default() -> Self {
+        Self { rows: 65_536, bytes: 8 * 1024 * 1024 }
+    }
+}
+
+impl BatchSize {
+    /// The most rows.
+    pub fn with_rows(mut self, rows: u32) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// The most bytes.
+    pub fn with_bytes(mut self, bytes: u32) -> Self {
+        self.bytes = bytes;
+        self
+    }
+}
+
+impl From<BatchSize> for wit::BatchSize {
+    fn from(size: BatchSize) -> Self {
+        Self { rows: size.rows, bytes: size.bytes }
+    }
+}
+
+/// How a connection behaves beside what its configuration says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectOptions {
+    /// The name under which the server lists the connection. Default: `dagflux`.
+    pub application_name: String,
+    /// How long a statement may run; the server enforces it. Default: the
+    /// server's own setting.
+    pub statement_timeout: Option<Duration>,
+    /// How large a batch may become.
+    pub batch: BatchSize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { application_name: "dagflux".to_owned(), statement_timeout: None, batch: BatchSize::default() }
+    }
+}
+
+impl ConnectOptions {
+    /// Sets the name under which the server lists the connection.
+    pub fn with_application_name(mut self, name: impl Into<String>) -> Self {
+        self.application_name = name.into();
+        self
+    }
+
+    /// Sets how long a statement may run.
+    pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
+        self.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how large a batch may become.
+    pub fn with_batch(mut self, batch: BatchSize) -> Self {
+        self.batch = batch;
+        self
+    }
+}
+
+/// What to read of a table. The default is all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReadOptions {
+    /// The columns, in this order; none for all.
+    pub columns: Option<Vec<String>>,
+    /// The most rows; none for all.
+    pub limit: Option<u64>,
+}
+
+impl ReadOptions {
+    /// Reads these columns only.
+    pub fn with_columns<T: Into<String>>(mut self, columns: impl IntoIterator<Item = T>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Reads at most so many rows.
+    pub fn with_limit(mut self, rows: u64) -> Self {
+        self.limit = Some(rows);
+        self
+    }
+}
+
+/// How to write to a table. The default is to append to one that exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InsertOptions {
+    /// Creates the table in the transaction of its rows; it must not exist.
+    pub create: bool,
+}
+
+impl InsertOptions {
+    /// Creates the table, or not.
+    pub fn with_create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+}
+
+/// What one connection has used so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Receipt {
+    /// Bytes received from the server.
+    pub bytes_in: u64,
+    /// Bytes sent to the server.
+    pub bytes_out: u64,
+    /// Time the connector worked, waiting not counted.
+    pub guest_time: Duration,
+    /// The most memory the connector had at once, in bytes.
+    pub peak_memory: u64,
+    /// The address of the server. Sensitive: not for logs.
+    pub address: Option<SocketAddr>,
+}
+
+macro_rules! mirror {
+    ($(#[$doc:meta])* $name:ident from $wit:path { $($(#[$field_doc:meta])* $field:ident / $from:ident $(($map:ident))?: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+        }
+
+        impl From<$wit> for $name {
+            fn from(from: $wit) -> Self {
+                Self { $($field: from.$from $(.$map(Into::into))? .into(),)* }
+            }
+        }
+    };
+}
+
+mirror! {
+    /// The server at the other end.
+    Server from wit::Server {
+        /// What it calls itself.
+        product / product: String,
+        /// Its version.
+        version / version: String,
+        /// The database.
+        database / database: String,
+        /// The schema that names without one are looked up in.
+        schema / schema: String,
+        /// Whether the channel is encrypted.
+        encrypted / encrypted: bool,
+    }
+}
+
+mirror! {
+    /// One finding of a check.
+    Finding from wit::Finding {
+        /// How it bears on using the connection.
+        severity / severity: Severity,
+        /// What was looked at.
+        subject / subject: String,
+        /// What was found.
+        message / message: String,
+        /// What to do about it, often SQL.
+        remedy / remedy: Option<String>,
+    }
+}
+
+/// The result of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The server that answered.
+    pub server: Server,
+    /// What was found, in order.
+    pub findings: Vec<Finding>,
+}
+
+impl From<wit::Report> for Report {
+    fn from(from: wit::Report) -> Self {
+        Self { server: from.server.into(), findings: from.findings.into_iter().map(Into::into).collect() }
+    }
+}
+
+mirror! {
+    /// A schema that is not the system's own.
+    SchemaInfo from wit::Schema {
+        /// Its name.
+        name / name: String,
+        /// Whether the login may use it.
+        usable / usable: bool,
+        /// The comment on it.
+        comment / comment: Option<String>,
+    }
+}
+
+mirror! {
+    /// A table, or what can be read like one.
+    TableInfo from wit::Table {
+        /// Its schema.
+        schema / schema: String,
+        /// Its name.
+        name / name: String,
+        /// What it is.
+        kind / kind: TableKind,
+        /// Whether the login may read all its columns.
+        readable / readable: bool,
+        /// The server's estimate of its rows.
+        estimated_rows / estimated_rows: Option<u64>,
+        /// The comment on it.
+        comment / comment: Option<String>,
+    }
+}
+
+mirror! {
+    /// A column of a table.
+    ColumnInfo from wit::Column {
+        /// The schema of its table.
+        schema / schema: String,
+        /// Its table.
+        table / table: String,
+        /// Its name.
+        name / name: String,
+        /// Where it stands in the table, from 1 without gaps.
+        ordinal / ordinal: u32,
+        /// Its type, as the server writes it.
+        data_type / type_: String,
+        /// Whether it can hold NULL.
+        nullable / nullable: bool,
+        /// Where it stands in the primary key, from 1.
+        primary_key / primary_key: Option<u32>,
+        /// The expression it takes when no value is given.
+        default / default: Option<String>,
+        /// How the table makes its value, where it does.
+        generated / generated (map): Option<Generation>,
+        /// The comment on it.
+        comment / comment: Option<String>,
+    }
+}
+
+mirror! {
+    /// What a statement did.
+    Outcome from wit::Outcome {
+        /// The server's word for it, such as `UPDATE 5`.
+        command / command: String,
+        /// How many rows it changed, where it says so.
+        rows / rows: Option<u64>,
+    }
+}
+
+mirror! {
+    /// A remark of the server that is not a failure.
+    Notice from bindings::Notice {
+        /// The server's word for how serious it is.
+        severity / severity: String,
+        /// Its SQLSTATE.
+        sqlstate / sqlstate: String,
+        /// The text.
+        message / message: String,
+    }
+}
+
+macro_rules! mirror_enum {
+    ($(#[$doc:meta])* $name:ident from $wit:path { $($(#[$case_doc:meta])* $case:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$case_doc])* $case,)*
+        }
+
+        impl $name {
+            /// Its name, as in JSON.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$case => $text,)*
+                }
+            }
+        }
+
+        impl From<$wit> for $name {
+            fn from(from: $wit) -> Self {
+                match from {
+                    $(<$wit>::$case => Self::$case,)*
+                }
+            }
+        }
+    };
+}
+
+mirror_enum! {
+    /// How a finding bears on using the connection.
+    Severity from wit::Severity {
+        /// As it should be.
+        Passed = "passed",
+        /// It works, but will surprise.
+        Warning = "warning",
+        /// Something will not work.
+        Failed = "failed",
+    }
+}
+
+mirror_enum! {
+    /// What a table is.
+    TableKind from wit::TableKind {
+        /// A table that holds its own rows.
+        Table = "table",
+        /// A table whose rows lie in its partitions.
+        PartitionedTable = "partitioned-table",
+        /// One part of a partitioned table.
+        Partition = "partition",
+        /// A stored query.
+        View = "view",
+        /// A stored query with its stored result.
+        MaterializedView = "materialized-view",
+        /// A table that lies on another server.
+        ForeignTable = "foreign-table",
+        /// Something else that can be read like a table.
+        Other = "other",
+    }
+}
+
+mirror_enum! {
+    /// How a table makes a column's value.
+    Generation from wit::Generation {
+        /// `GENERATED ALWAYS AS IDENTITY`.
+        IdentityAlways = "identity-always",
+        /// `GENERATED BY DEFAULT AS IDENTITY`.
+        IdentityByDefault = "identity-by-default",
+        /// Computed from other columns.
+        Computed = "computed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_names_round_trip() {
+        for (text, schema, name) in [
+            ("t", None, "t"),
+            ("s.t", Some("s"), "t"),
+            ("\"a.b\".\"c\"\"d\"", Some("a.b"), "c\"d"),
+            ("Ünïcode", None, "Ünïcode"),
+            ("with space", None, "with space"),
+        ] {
+            let parsed: TableName = text.parse().unwrap();
+            assert_eq!((parsed.schema.as_deref(), parsed.name.as_str()), (schema, name), "{text}");
+            assert_eq!(parsed.to_string().parse::<TableName>().unwrap(), parsed);
+        }
+        for text in ["", ".", "a.", ".b", "a.b.c", "\"open", "a\0b"] {
+            assert!(text.parse::<TableName>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn batch_defaults_are_as_stated() {
+        assert_eq!(BatchSize::default(), BatchSize { rows: 65_536, bytes: 8 * 1024 * 1024 });
+        assert_eq!(ConnectOptions::default().application_name, "dagflux");
+        assert_eq!(ConnectOptions::default().statement_timeout, None);
+    }
+}
