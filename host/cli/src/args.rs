@@ -63,7 +63,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Show what a connector is and which fields a connection of it has
-    #[command(after_long_help = "Example:\n  dagflux describe postgres\n  dagflux describe postgres --json-schema > postgres.schema.json")]
+    #[command(
+        after_long_help = "Example:\n  dagflux describe postgres\n  dagflux describe postgres --json-schema > postgres.schema.json"
+    )]
     Describe {
         /// A connector's name, or the path of its .wasm file
         connector: String,
@@ -84,7 +86,9 @@ pub enum Command {
     Connections,
 
     /// Connect, and say what stands in the way of using the connection
-    #[command(after_long_help = "Exits with 14 when something found will not work.\n\nExample:\n  dagflux check sales")]
+    #[command(
+        after_long_help = "Exits with 14 when something found will not work.\n\nExample:\n  dagflux check sales"
+    )]
     Check {
         /// The connection, as it is called in the connection file
         connection: String,
@@ -132,7 +136,9 @@ pub enum Command {
     },
 
     /// Run one statement that returns rows and changes nothing
-    #[command(after_long_help = "The server runs it in a read-only transaction, and refuses a second statement.\n\nExample:\n  dagflux query sales 'SELECT status, count(*) FROM orders GROUP BY 1'\n  dagflux query sales --file report.sql --json")]
+    #[command(
+        after_long_help = "The server runs it in a read-only transaction, and refuses a second statement.\n\nExample:\n  dagflux query sales 'SELECT status, count(*) FROM orders GROUP BY 1'\n  dagflux query sales --file report.sql --json"
+    )]
     Query {
         /// The connection, as it is called in the connection file
         connection: String,
@@ -175,10 +181,10 @@ pub struct ExportArgs {
     #[command(flatten)]
     pub what: ExportSource,
     /// Only these columns, in this order, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', requires = "table")]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', conflicts_with_all = ["query", "query_file"])]
     pub columns: Option<Vec<String>>,
     /// At most so many rows
-    #[arg(long, value_name = "ROWS", requires = "table")]
+    #[arg(long, value_name = "ROWS", conflicts_with_all = ["query", "query_file"])]
     pub limit: Option<u64>,
     /// The file; - writes to standard output
     #[arg(short, long, value_name = "FILE")]
@@ -223,7 +229,9 @@ pub struct ImportArgs {
 #[derive(Debug, Subcommand)]
 pub enum SecretCommand {
     /// Store a value; it is asked for, or read from standard input
-    #[command(after_long_help = "The value is never an argument: arguments can be seen by every user of a machine.\n\nExample:\n  dagflux secret set sales.password\n  pass show sales | dagflux secret set sales.password")]
+    #[command(
+        after_long_help = "The value is never an argument: arguments can be seen by every user of a machine.\n\nExample:\n  dagflux secret set sales.password\n  pass show sales | dagflux secret set sales.password"
+    )]
     Set {
         /// The connection and the field, such as sales.password
         #[arg(value_name = "CONNECTION.FIELD", value_parser = field_path)]
@@ -269,7 +277,9 @@ Example:
 
 /// Reads a duration: a number and `ms`, `s`, `m` or `h`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let factor: u64 = match unit.trim() {
         "ms" => 1,
@@ -278,7 +288,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         _ => return Err("write a number and a unit: 500ms, 30s, 5m or 1h".into()),
     };
-    let milliseconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    let milliseconds = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(factor));
     match milliseconds {
         Some(0) | None => Err("write a number above 0 and a unit: 500ms, 30s, 5m or 1h".into()),
         Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
@@ -316,10 +329,15 @@ mod tests {
 
     #[test]
     fn no_password_on_the_command_line() {
-        for arguments in [["dagflux", "check", "sales", "--password"], ["dagflux", "secret", "set", "--value"]] {
+        for arguments in [
+            ["dagflux", "check", "sales", "--password"],
+            ["dagflux", "secret", "set", "--value"],
+        ] {
             assert!(Cli::try_parse_from(arguments).is_err());
         }
-        assert!(Cli::try_parse_from(["dagflux", "secret", "set", "sales.password", "hunter2"]).is_err());
+        assert!(
+            Cli::try_parse_from(["dagflux", "secret", "set", "sales.password", "hunter2"]).is_err()
+        );
     }
 
     #[test]
@@ -328,8 +346,12 @@ mod tests {
             &["dagflux", "query", "sales"][..],
             &["dagflux", "query", "sales", "SELECT 1", "--file", "x.sql"],
             &["dagflux", "export", "sales", "-o", "x.csv"],
-            &["dagflux", "export", "sales", "t", "--query", "SELECT 1", "-o", "x.csv"],
-            &["dagflux", "export", "sales", "--query", "SELECT 1", "--limit", "3", "-o", "x.csv"],
+            &[
+                "dagflux", "export", "sales", "t", "--query", "SELECT 1", "-o", "x.csv",
+            ],
+            &[
+                "dagflux", "export", "sales", "--query", "SELECT 1", "--limit", "3", "-o", "x.csv",
+            ],
         ] {
             assert!(Cli::try_parse_from(arguments).is_err(), "{arguments:?}");
         }

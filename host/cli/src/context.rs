@@ -1,6 +1,7 @@
 //! What every command works with: the host, the connection file, the output.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use dagflux_host::{ConnectOptions, Connection, Connector, Host};
 
@@ -23,12 +24,18 @@ pub struct Context {
     pub json: bool,
     /// The sensitive values used so far.
     pub redactor: Redactor,
+    host: OnceLock<Host>,
 }
 
 impl Context {
     /// A context for the options given.
     pub fn new(global: Global, redactor: Redactor) -> Self {
-        Context { json: global.json, global, redactor }
+        Context {
+            json: global.json,
+            global,
+            redactor,
+            host: OnceLock::new(),
+        }
     }
 
     /// The connection file.
@@ -48,7 +55,8 @@ impl Context {
     /// # Errors
     /// When there is none, or it is refused.
     pub async fn connector(&self, name: &str) -> anyhow::Result<Connector> {
-        let path = Search::new(&self.global.connectors).find(name, |path: &str| PathBuf::from(path))?;
+        let path =
+            Search::new(&self.global.connectors).find(name, |path: &str| PathBuf::from(path))?;
         self.load(path).await
     }
 
@@ -61,18 +69,21 @@ impl Context {
             // Without a connector there are no fields to check against.
             return Err(faults::failure(file, entry, entry.faults.clone()).into());
         };
-        let path = Search::new(&self.global.connectors).find(name, |path: &str| file.resolve(path))?;
+        let path =
+            Search::new(&self.global.connectors).find(name, |path: &str| file.resolve(path))?;
         self.load(path).await
     }
 
     async fn load(&self, path: PathBuf) -> anyhow::Result<Connector> {
-        let builder = Host::builder();
-        let builder = match dirs::cache_dir() {
-            Some(folder) => builder.cache_dir(folder.join("dagflux").join("components")),
-            None => builder.no_cache(),
-        };
         tracing::debug!(path = %path.display(), "loading the connector");
-        Ok(builder.build()?.load(&path).await?)
+        let host = match self.host.get() {
+            Some(host) => host,
+            None => {
+                let host = host()?;
+                self.host.get_or_init(|| host)
+            }
+        };
+        Ok(host.load(&path).await?)
     }
 
     /// Opens the connection called `name`.
@@ -97,4 +108,17 @@ impl Context {
         tracing::info!("connected");
         Ok(connection)
     }
+}
+
+/// A host that keeps compiled connectors in the user's cache folder.
+///
+/// Without such a folder, as in a container, every run compiles anew.
+fn host() -> Result<Host, dagflux_host::Error> {
+    let Some(folder) = dirs::cache_dir() else {
+        return Host::new();
+    };
+    Host::builder().cache_dir(folder.join("dagflux").join("components")).build().or_else(|error| {
+        tracing::warn!(kind = %error.kind(), "compiled connectors cannot be kept in the cache folder");
+        Host::new()
+    })
 }

@@ -90,7 +90,9 @@ impl Exit {
             Exit::Success => "success",
             Exit::Failure => "a failure that has no code of its own",
             Exit::Usage => "the command line was not understood",
-            Exit::Configuration => "the connection file, one of its values, or a secret it refers to",
+            Exit::Configuration => {
+                "the connection file, one of its values, or a secret it refers to"
+            }
             Exit::Connection => "the server could not be reached, or the connection broke",
             Exit::Access => "the login was rejected, or is not permitted to do this",
             Exit::NotFound => "a database, schema, table or column does not exist",
@@ -109,16 +111,24 @@ impl Exit {
     /// What to do next when the error itself does not say.
     pub const fn next_step(self) -> &'static str {
         match self {
-            Exit::Configuration => "correct the connection file; `dagflux describe <connector>` shows its fields",
+            Exit::Configuration => {
+                "correct the connection file; `dagflux describe <connector>` shows its fields"
+            }
             Exit::Connection => "check host, port and firewall, and that the server is running",
-            Exit::Access => "check username and password, and the login's grants with `dagflux check`",
+            Exit::Access => {
+                "check username and password, and the login's grants with `dagflux check`"
+            }
             Exit::NotFound => "list what there is with `dagflux schemas`, `tables` or `columns`",
             Exit::Statement => "correct the statement and run it again",
             Exit::Data => "compare the file with `dagflux columns`",
             Exit::Timeout => "narrow the statement, or allow more with --statement-timeout",
             Exit::Busy => "wait a little and run the command again",
-            Exit::OutcomeUnknown => "look in the table whether the rows arrived before running it again",
-            Exit::Connector => "see what the file is with `dagflux inspect`, or install another build of the connector",
+            Exit::OutcomeUnknown => {
+                "look in the table whether the rows arrived before running it again"
+            }
+            Exit::Connector => {
+                "see what the file is with `dagflux inspect`, or install another build of the connector"
+            }
             Exit::File => "check the path, its permissions and the free space",
             Exit::Interrupted => "run the command again; nothing was kept",
             Exit::Success | Exit::Failure | Exit::Usage | Exit::Findings => {
@@ -132,9 +142,12 @@ impl Exit {
         use ErrorKind as K;
         match kind {
             K::Configuration | K::Secret | K::PolicyRefused => Exit::Configuration,
-            K::NameResolution | K::Unreachable | K::ConnectTimeout | K::Tls | K::ConnectionLost | K::Closed => {
-                Exit::Connection
-            }
+            K::NameResolution
+            | K::Unreachable
+            | K::ConnectTimeout
+            | K::Tls
+            | K::ConnectionLost
+            | K::Closed => Exit::Connection,
             K::Authentication | K::PermissionDenied => Exit::Access,
             K::DatabaseNotFound | K::TableNotFound | K::SchemaNotFound | K::ColumnNotFound => {
                 Exit::NotFound
@@ -212,7 +225,11 @@ Exit codes:
         use ErrorKind as K;
         let without_class = [K::Protocol, K::Unsupported, K::Other];
         for kind in ErrorKind::ALL {
-            assert_eq!(Exit::of(*kind) == Exit::Failure, without_class.contains(kind), "{kind}");
+            assert_eq!(
+                Exit::of(*kind) == Exit::Failure,
+                without_class.contains(kind),
+                "{kind}"
+            );
         }
         for (kind, exit) in [
             (K::Configuration, Exit::Configuration),

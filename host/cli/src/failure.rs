@@ -42,7 +42,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of the given class.
     pub fn new(exit: Exit, kind: &'static str, message: impl Into<String>) -> Self {
-        Failure { exit, kind, message: message.into(), hint: None, faults: Vec::new() }
+        Failure {
+            exit,
+            kind,
+            message: message.into(),
+            hint: None,
+            faults: Vec::new(),
+        }
     }
 
     /// Something in the connection file, or in what it refers to.

@@ -34,7 +34,10 @@ fn main() -> ExitCode {
     log_to_stderr(cli.global.verbose);
     let redactor = Redactor::default();
     let context = Context::new(cli.global, redactor.clone());
-    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let result = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let result = runtime.block_on(commands::run(&context, cli.command));
             // What still runs, such as a key store that waits for its person,
@@ -79,6 +82,8 @@ fn log_to_stderr(verbose: u8) {
     };
     // Other crates keep no such promise, so they are not heard.
     let ours = tracing_subscriber::filter::Targets::new().with_target("dagflux", level);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
     tracing_subscriber::registry().with(ours).with(lines).init();
 }

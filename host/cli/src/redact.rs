@@ -49,8 +49,12 @@ fn replace_words(text: &str, value: &str) -> String {
     while let Some(at) = rest.find(value) {
         let (before, tail) = rest.split_at(at);
         let after = tail.get(value.len()..).unwrap_or_default();
-        let previous = before.chars().next_back().or_else(|| out.chars().next_back());
-        let apart = !(starts_word && is_word(previous)) && !(ends_word && is_word(after.chars().next()));
+        let previous = before
+            .chars()
+            .next_back()
+            .or_else(|| out.chars().next_back());
+        let apart =
+            !(starts_word && is_word(previous)) && !(ends_word && is_word(after.chars().next()));
         out.push_str(before);
         out.push_str(if apart { MARK } else { value });
         rest = after;
@@ -67,7 +71,9 @@ fn replace_addresses(text: &str) -> String {
         let (before, tail) = rest.split_at(start);
         let (token, after) = tail.split_at(tail.find(|c| !in_address(c)).unwrap_or(tail.len()));
         out.push_str(before);
-        let port = token.rsplit_once(':').filter(|(host, _)| host.parse::<IpAddr>().is_ok());
+        let port = token
+            .rsplit_once(':')
+            .filter(|(host, _)| host.parse::<IpAddr>().is_ok());
         let bare = token.trim_end_matches(['.', ':']);
         if bare.parse::<IpAddr>().is_ok() {
             out.push_str(MARK);
@@ -96,14 +102,26 @@ mod tests {
             redactor.add(value);
         }
         for (text, expected) in [
-            ("no answer from db.example.com:5432", "no answer from [redacted]:5432"),
-            ("login \"a\" failed as a table", "login \"[redacted]\" failed as [redacted] table"),
+            (
+                "no answer from db.example.com:5432",
+                "no answer from [redacted]:5432",
+            ),
+            (
+                "login \"a\" failed as a table",
+                "login \"[redacted]\" failed as [redacted] table",
+            ),
             ("examples stay", "examples stay"),
             ("role läufer", "role [redacted]"),
-            ("connect to 127.0.0.1:5432 refused", "connect to [redacted]:5432 refused"),
+            (
+                "connect to 127.0.0.1:5432 refused",
+                "connect to [redacted]:5432 refused",
+            ),
             ("connect to [::1]:5432.", "connect to [[redacted]]:5432."),
             ("at 10.1.2.3.", "at [redacted]."),
-            ("version 15.8, 12:30:01, face", "version 15.8, 12:30:01, face"),
+            (
+                "version 15.8, 12:30:01, face",
+                "version 15.8, 12:30:01, face",
+            ),
         ] {
             assert_eq!(redactor.apply(text), expected);
         }

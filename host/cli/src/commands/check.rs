@@ -21,8 +21,15 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<Exit> {
     let canceller = connection.canceller();
     let report = or_interrupt(Some(canceller), async { Ok(connection.check().await?) }).await?;
     connection.close().await?;
-    let failed = report.findings.iter().any(|finding| finding.severity == Severity::Failed);
-    let exit = if failed { Exit::Findings } else { Exit::Success };
+    let failed = report
+        .findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Failed);
+    let exit = if failed {
+        Exit::Findings
+    } else {
+        Exit::Success
+    };
     if context.json {
         let mut value = serde_json::to_value(&report)?;
         redact(context, &mut value);
@@ -38,7 +45,11 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<Exit> {
         printable(&server.version),
         printable(&server.database),
         printable(&server.schema),
-        if server.encrypted { "encrypted" } else { "not encrypted" }
+        if server.encrypted {
+            "encrypted"
+        } else {
+            "not encrypted"
+        }
     )?;
     for finding in &report.findings {
         let mark = match finding.severity {
@@ -47,7 +58,12 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<Exit> {
             Severity::Failed => style("failed ").red(),
             _ => style("       "),
         };
-        writeln!(out, "{mark}  {}: {}", printable(&finding.subject), printable(&finding.message))?;
+        writeln!(
+            out,
+            "{mark}  {}: {}",
+            printable(&finding.subject),
+            printable(&finding.message)
+        )?;
         for line in finding.remedy.iter().flat_map(|remedy| remedy.lines()) {
             writeln!(out, "           {}", printable_lines(line))?;
         }

@@ -1,5 +1,7 @@
 //! `connections`: what the connection file holds.
 
+use std::io::Write;
+
 use serde_json::{Map, Value, json};
 
 use crate::connections::faults;
@@ -30,7 +32,11 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
         let connections: Vec<Value> = (listed.iter())
             .map(|listed| {
                 let fields: Map<String, Value> = listed.public.iter().cloned().collect();
-                let faults: Vec<String> = listed.faults.iter().map(|fault| context.redactor.apply(fault)).collect();
+                let faults: Vec<String> = listed
+                    .faults
+                    .iter()
+                    .map(|fault| context.redactor.apply(fault))
+                    .collect();
                 json!({
                     "name": listed.entry.name,
                     "connector": listed.entry.connector.as_ref().map(|(name, _)| name),
@@ -44,22 +50,40 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     }
     let rows: Vec<Vec<table::Cell>> = (listed.iter())
         .map(|listed| {
-            let public: Vec<String> = listed.public.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
-            let state = match listed.faults.as_slice() {
-                [] => "complete".to_owned(),
-                [fault] => fault.clone(),
-                [first, more @ ..] => format!("{first} (and {} more)", more.len()),
+            let public: Vec<String> = listed
+                .public
+                .iter()
+                .map(|(name, value)| format!("{name}={}", plain(value)))
+                .collect();
+            let state = match listed.faults.len() {
+                0 => "complete".to_owned(),
+                1 => "1 fault".to_owned(),
+                faults => format!("{faults} faults"),
             };
             vec![
                 Some(listed.entry.name.clone()),
-                Some(listed.entry.connector.as_ref().map_or_else(String::new, |(name, _)| name.clone())),
+                Some(
+                    listed
+                        .entry
+                        .connector
+                        .as_ref()
+                        .map_or_else(String::new, |(name, _)| name.clone()),
+                ),
                 Some(public.join(" ")),
                 Some(state),
             ]
         })
         .collect();
     let titles = ["connection", "connector", "fields", "state"];
-    Ok(table::print(titles.map(table::Column::left).to_vec(), &rows)?)
+    table::print(titles.map(table::Column::left).to_vec(), &rows)?;
+    let mut out = output::stdout();
+    for listed in listed.iter().filter(|listed| !listed.faults.is_empty()) {
+        writeln!(out, "\n{}:", listed.entry.name)?;
+        for fault in &listed.faults {
+            writeln!(out, "  - {}", output::printable(fault))?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f> {
@@ -67,13 +91,25 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
         Ok(connector) => connector,
         Err(error) => {
             let faults = match error.downcast_ref::<crate::failure::Failure>() {
-                Some(failure) if !failure.faults.is_empty() => failure.faults.iter().map(ToString::to_string).collect(),
+                Some(failure) if !failure.faults.is_empty() => {
+                    failure.faults.iter().map(ToString::to_string).collect()
+                }
                 _ => vec![error.to_string()],
             };
-            return Listed { entry, public: Vec::new(), faults };
+            return Listed {
+                entry,
+                public: Vec::new(),
+                faults,
+            };
         }
     };
-    let public = |name: &str| connector.descriptor().fields.iter().any(|field| field.name == name && !field.sensitive);
+    let public = |name: &str| {
+        connector
+            .descriptor()
+            .fields
+            .iter()
+            .any(|field| field.name == name && !field.sensitive)
+    };
     let value = |content: &Content| match content {
         Content::Text(text) => Some(Value::from(text.as_str())),
         Content::Integer(number) => Some(Value::from(*number)),
@@ -88,9 +124,15 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
         .filter(|given| public(&given.name))
         .filter_map(|given| Some((given.name.clone(), value(&given.value)?)))
         .collect();
-    Listed { entry, public, faults }
+    Listed {
+        entry,
+        public,
+        faults,
+    }
 }
 
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

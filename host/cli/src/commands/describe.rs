@@ -13,7 +13,7 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
     let connector = context.connector(connector).await?;
     if json_schema {
         let mut out = output::stdout();
-        serde_json::to_writer_pretty(&mut out, &connector.json_schema())?;
+        serde_json::to_writer_pretty(&mut out, &connector.descriptor().json_schema())?;
         out.write_all(b"\n")?;
         return Ok(out.flush()?);
     }
@@ -22,7 +22,11 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
         return output::json(about);
     }
     let mut out = output::stdout();
-    writeln!(out, "{} connector {} ({}, {})\n", about.title, about.version, about.name, about.category)?;
+    writeln!(
+        out,
+        "{} connector {} ({}, {})\n",
+        about.title, about.version, about.name, about.category
+    )?;
     out.flush()?;
     let yes = |answer: bool| Some(if answer { "yes" } else { "no" }.to_owned());
     let rows: Vec<Vec<table::Cell>> = (about.fields.iter())
@@ -34,10 +38,15 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
                 yes(field.required),
                 yes(field.sensitive),
                 Some(field.default.clone().unwrap_or_default()),
-                Some(field.help.clone()),
             ]
         })
         .collect();
-    let titles = ["field", "label", "type", "required", "sensitive", "default", "help"];
-    Ok(table::print(titles.map(table::Column::left).to_vec(), &rows)?)
+    let titles = ["field", "label", "type", "required", "sensitive", "default"];
+    table::print(titles.map(table::Column::left).to_vec(), &rows)?;
+    let mut out = output::stdout();
+    writeln!(out)?;
+    for field in &about.fields {
+        writeln!(out, "{}: {}", field.name, field.help)?;
+    }
+    Ok(out.flush()?)
 }

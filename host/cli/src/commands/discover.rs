@@ -17,9 +17,17 @@ pub async fn schemas(context: &Context, name: &str) -> anyhow::Result<()> {
     let canceller = connection.canceller();
     let schemas = or_interrupt(Some(canceller), async { Ok(connection.schemas().await?) }).await?;
     connection.close().await?;
-    let columns = vec![Column::left("schema"), Column::left("usable"), Column::left("comment")];
+    let columns = vec![
+        Column::left("schema"),
+        Column::left("usable"),
+        Column::left("comment"),
+    ];
     list(context, columns, &schemas, |schema| {
-        vec![Some(schema.name.clone()), yes(schema.usable), text(schema.comment.as_deref())]
+        vec![
+            Some(schema.name.clone()),
+            yes(schema.usable),
+            text(schema.comment.as_deref()),
+        ]
     })
 }
 
@@ -30,7 +38,10 @@ pub async fn schemas(context: &Context, name: &str) -> anyhow::Result<()> {
 pub async fn tables(context: &Context, name: &str, schema: Option<&str>) -> anyhow::Result<()> {
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
-    let tables = or_interrupt(Some(canceller), async { Ok(connection.tables(schema).await?) }).await?;
+    let tables = or_interrupt(Some(canceller), async {
+        Ok(connection.tables(schema).await?)
+    })
+    .await?;
     connection.close().await?;
     let columns = vec![
         Column::left("schema"),
@@ -66,8 +77,10 @@ pub async fn columns(
     let canceller = connection.canceller();
     let schema = table.and_then(|table| table.schema.as_deref()).or(schema);
     let table = table.map(|table| table.name.as_str());
-    let columns =
-        or_interrupt(Some(canceller), async { Ok(connection.columns(schema, table).await?) }).await?;
+    let columns = or_interrupt(Some(canceller), async {
+        Ok(connection.columns(schema, table).await?)
+    })
+    .await?;
     connection.close().await?;
     let mut titles = vec![
         Column::right("#"),
@@ -92,12 +105,20 @@ pub async fn columns(
             Some(column.name.clone()),
             Some(column.data_type.clone()),
             yes(column.nullable),
-            Some(column.primary_key.map(|place| place.to_string()).unwrap_or_default()),
+            Some(
+                column
+                    .primary_key
+                    .map(|place| place.to_string())
+                    .unwrap_or_default(),
+            ),
             text(default.as_deref()),
             text(column.comment.as_deref()),
         ];
         if qualified {
-            cells.splice(0..0, [Some(column.schema.clone()), Some(column.table.clone())]);
+            cells.splice(
+                0..0,
+                [Some(column.schema.clone()), Some(column.table.clone())],
+            );
         }
         cells
     })

@@ -43,7 +43,10 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
     let target = Target::new(&args.output, args.format)?;
     let sql = match &args.what.table {
         Some(_) => None,
-        None => Some(text(args.what.query.as_deref(), args.what.query_file.as_deref())?),
+        None => Some(text(
+            args.what.query.as_deref(),
+            args.what.query_file.as_deref(),
+        )?),
     };
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
@@ -58,11 +61,16 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
                 write(stream, &target, Progress::new(expected)).await
             }
             (None, Some(sql)) => {
-                let stream = connection.query(sql).await.map_err(|error| located(sql, error))?;
-                write(stream, &target, Progress::new(None)).await.map_err(|error| match error.downcast() {
-                    Ok(error) => located(sql, error),
-                    Err(error) => error,
-                })
+                let stream = connection
+                    .query(sql)
+                    .await
+                    .map_err(|error| located(sql, error))?;
+                write(stream, &target, Progress::new(None))
+                    .await
+                    .map_err(|error| match error.downcast() {
+                        Ok(error) => located(sql, error),
+                        Err(error) => error,
+                    })
             }
             (None, None) => Err(Failure::usage("there is nothing to export").into()),
         }
@@ -74,7 +82,11 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
 
 /// How many rows there will be, as far as the server guesses; asked only when
 /// somebody watches. A failure here is none of the export.
-async fn expected(connection: &mut Connection, table: &TableName, limit: Option<u64>) -> Option<u64> {
+async fn expected(
+    connection: &mut Connection,
+    table: &TableName,
+    limit: Option<u64>,
+) -> Option<u64> {
     if !Progress::visible() {
         return None;
     }
@@ -83,7 +95,9 @@ async fn expected(connection: &mut Connection, table: &TableName, limit: Option<
     let mut named = tables.iter().filter(|known| known.name == table.name);
     let estimate = named.next()?.estimated_rows?;
     let known = named.next().is_none().then_some(estimate);
-    known.map(|rows| limit.map_or(rows, |limit| rows.min(limit))).filter(|rows| *rows > 0)
+    known
+        .map(|rows| limit.map_or(rows, |limit| rows.min(limit)))
+        .filter(|rows| *rows > 0)
 }
 
 /// Where to, and in what format.
@@ -100,16 +114,24 @@ impl Target {
             // A link's own name stays; the file it leads to is replaced.
             let path = output.canonicalize().unwrap_or_else(|_| output.to_owned());
             if path.is_dir() {
-                return Err(Failure::file(format!("{} is a folder", path.display())).hint("add a file name to it"));
+                return Err(Failure::file(format!("{} is a folder", path.display()))
+                    .hint("add a file name to it"));
             }
-            return Ok(Target { path: Some(path), format });
+            return Ok(Target {
+                path: Some(path),
+                format,
+            });
         }
         match format {
-            None => Err(Failure::usage("standard output does not tell a format").hint("add --format csv, jsonl or arrow")),
-            Some(Format::Parquet) => Err(Failure::usage("a Parquet file cannot be written to standard output")
-                .hint("name a file, or use --format arrow")),
+            None => Err(Failure::usage("standard output does not tell a format")
+                .hint("add --format csv, jsonl or arrow")),
+            Some(Format::Parquet) => Err(Failure::usage(
+                "a Parquet file cannot be written to standard output",
+            )
+            .hint("name a file, or use --format arrow")),
             Some(Format::Arrow) if console::user_attended() => {
-                Err(Failure::usage("an Arrow stream is nothing for a terminal").hint("redirect it, or use --format csv"))
+                Err(Failure::usage("an Arrow stream is nothing for a terminal")
+                    .hint("redirect it, or use --format csv"))
             }
             Some(format) => Ok(Target { path: None, format }),
         }
@@ -118,14 +140,22 @@ impl Target {
     /// Opens what is written to.
     fn open(&self) -> anyhow::Result<Open> {
         let Some(path) = &self.path else {
-            return Ok(Open { out: Box::new(std::io::stdout()), seekable: false, place: None });
+            return Ok(Open {
+                out: Box::new(std::io::stdout()),
+                seekable: false,
+                place: None,
+            });
         };
         let shown = path.display();
         // A device or a pipe is written to as it is; it cannot be replaced.
         if path.exists() && !path.is_file() {
             let file = std::fs::File::options().write(true).open(path);
             let file = file.with_context(|| format!("cannot write {shown}"))?;
-            return Ok(Open { out: Box::new(file), seekable: false, place: None });
+            return Ok(Open {
+                out: Box::new(file),
+                seekable: false,
+                place: None,
+            });
         }
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
@@ -139,9 +169,17 @@ impl Target {
             // As any new file: the process's mask decides.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
-        let file = builder.tempfile_in(folder).with_context(|| format!("cannot write in {}", folder.display()))?;
-        let out = file.reopen().with_context(|| format!("cannot write {shown}"))?;
-        Ok(Open { out: Box::new(out), seekable: true, place: Some((file, path.clone())) })
+        let file = builder
+            .tempfile_in(folder)
+            .with_context(|| format!("cannot write in {}", folder.display()))?;
+        let out = file
+            .reopen()
+            .with_context(|| format!("cannot write {shown}"))?;
+        Ok(Open {
+            out: Box::new(out),
+            seekable: true,
+            place: Some((file, path.clone())),
+        })
     }
 }
 
@@ -154,8 +192,16 @@ struct Open {
     place: Option<(NamedTempFile, PathBuf)>,
 }
 
-async fn write(mut stream: RowStream<'_>, target: &Target, mut progress: Progress) -> anyhow::Result<Written> {
-    let Open { out, seekable, place } = target.open()?;
+async fn write(
+    mut stream: RowStream<'_>,
+    target: &Target,
+    mut progress: Progress,
+) -> anyhow::Result<Written> {
+    let Open {
+        out,
+        seekable,
+        place,
+    } = target.open()?;
     let encoder = formats::encoder(target.format, stream.schema(), out, seekable)?;
     let (batches, waiting) = mpsc::channel(WAITING);
     let (done, mut encoded) = mpsc::unbounded_channel();
@@ -182,11 +228,19 @@ async fn write(mut stream: RowStream<'_>, target: &Target, mut progress: Progres
     // A file that is not all there gets no end, and with `place` goes away.
     read?;
     let encoder = encoder?;
-    let bytes = tokio::task::spawn_blocking(move || encoder.finish()).await.context("the encoder stopped")??;
+    let bytes = tokio::task::spawn_blocking(move || encoder.finish())
+        .await
+        .context("the encoder stopped")??;
     if let Some((file, path)) = place {
-        file.persist(&path).map_err(|error| error.error).with_context(|| format!("cannot write {}", path.display()))?;
+        file.persist(&path)
+            .map_err(|error| error.error)
+            .with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(Written { rows: progress.rows(), bytes, elapsed: progress.elapsed() })
+    Ok(Written {
+        rows: progress.rows(),
+        bytes,
+        elapsed: progress.elapsed(),
+    })
 }
 
 /// Encodes batches until there are no more, telling the rows of each and the
@@ -205,7 +259,11 @@ fn encode(
 }
 
 fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Result<()> {
-    let Written { rows, bytes, elapsed } = *written;
+    let Written {
+        rows,
+        bytes,
+        elapsed,
+    } = *written;
     if context.json {
         let value = json!({
             "rows": rows,
@@ -221,7 +279,10 @@ fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Res
         }
         return Ok(());
     }
-    let place = target.path.as_ref().map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+    let place = target.path.as_ref().map_or_else(
+        || "standard output".to_owned(),
+        |path| path.display().to_string(),
+    );
     eprintln!(
         "exported {} to {place}: {}, {}, {}",
         output::rows(rows),

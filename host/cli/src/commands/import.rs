@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::args::ImportArgs;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::formats::{self, Batches, Format, Source};
+use crate::formats::{self, Format, Opened, Source};
 use crate::interrupt::or_interrupt;
 use crate::output::progress::{Progress, rate};
 use crate::output::{self, duration, size};
@@ -40,15 +40,24 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let mut progress = Progress::new(None);
     let rows = or_interrupt(Some(canceller), async {
         let table = match format {
-            Format::Csv | Format::Jsonl if !args.create => columns(&mut connection, &args.table).await?,
+            Format::Csv | Format::Jsonl if !args.create => {
+                columns(&mut connection, &args.table).await?
+            }
             _ => None,
         };
-        let decoding = tokio::task::spawn_blocking(move || formats::decoder(format, source, table.as_ref()));
+        let decoding =
+            tokio::task::spawn_blocking(move || formats::decoder(format, source, table.as_ref()));
         let shown = args.file.display();
-        let (schema, batches) =
-            decoding.await.context("the decoder stopped")?.with_context(|| format!("cannot import {shown}"))?;
-        let rows = insert(&mut connection, &args, schema, batches, &mut progress).await;
-        rows.with_context(|| format!("nothing was imported from {shown}"))
+        let opened = decoding
+            .await
+            .context("the decoder stopped")?
+            .with_context(|| format!("cannot import {shown}"))?;
+        let rows = insert(&mut connection, &args, opened, &mut progress).await;
+        rows.map_err(|error| match error.downcast_ref::<dagflux_host::Error>() {
+            // Then rows may have been imported.
+            Some(host) if host.kind() == ErrorKind::OutcomeUnknown => error,
+            _ => error.context(format!("nothing was imported from {shown}")),
+        })
     })
     .await?;
     progress.clear();
@@ -63,7 +72,9 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
             "created": args.create,
         }));
     }
-    let read = bytes.map(|bytes| format!(" ({})", size(bytes))).unwrap_or_default();
+    let read = bytes
+        .map(|bytes| format!(" ({})", size(bytes)))
+        .unwrap_or_default();
     eprintln!(
         "imported {}{read} into {}: {}, {}",
         output::rows(rows),
@@ -78,24 +89,37 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
 fn open(args: &ImportArgs) -> Result<(Source, Format, Option<u64>), Failure> {
     if args.file == Path::new("-") {
         let format = args.format.ok_or_else(|| {
-            Failure::usage("standard input does not tell a format").hint("add --format csv, jsonl or arrow")
+            Failure::usage("standard input does not tell a format")
+                .hint("add --format csv, jsonl or arrow")
         })?;
         return Ok((Source::Pipe(Box::new(std::io::stdin())), format, None));
     }
-    let format = args.format.map_or_else(|| Format::of_path(&args.file), Ok)?;
-    let unreadable =
-        |error: std::io::Error| Failure::file(format!("cannot read {}: {error}", args.file.display()));
+    let format = args
+        .format
+        .map_or_else(|| Format::of_path(&args.file), Ok)?;
+    let unreadable = |error: std::io::Error| {
+        Failure::file(format!("cannot read {}: {error}", args.file.display()))
+    };
     let file = std::fs::File::open(&args.file).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
-        return Err(Failure::file(format!("{} is a folder", args.file.display())).hint("name a file in it"));
+        return Err(
+            Failure::file(format!("{} is a folder", args.file.display())).hint("name a file in it"),
+        );
     }
-    Ok((Source::File(file), format, metadata.is_file().then_some(metadata.len())))
+    Ok((
+        Source::File(file),
+        format,
+        metadata.is_file().then_some(metadata.len()),
+    ))
 }
 
 /// The columns of the table as a read of it has them, for files without types.
 /// None when the login may write the table but not read it.
-async fn columns(connection: &mut Connection, table: &TableName) -> anyhow::Result<Option<SchemaRef>> {
+async fn columns(
+    connection: &mut Connection,
+    table: &TableName,
+) -> anyhow::Result<Option<SchemaRef>> {
     let options = ReadOptions::default().with_limit(0);
     match connection.read(table, options).await {
         Ok(stream) => Ok(Some(stream.schema().clone())),
@@ -107,13 +131,19 @@ async fn columns(connection: &mut Connection, table: &TableName) -> anyhow::Resu
 async fn insert(
     connection: &mut Connection,
     args: &ImportArgs,
-    schema: SchemaRef,
-    batches: Batches,
+    Opened {
+        schema,
+        rows,
+        batches,
+    }: Opened,
     progress: &mut Progress,
 ) -> anyhow::Result<u64> {
+    progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
     let options = InsertOptions::default().with_create(args.create);
-    let mut sink = connection.insert(&args.table, Arc::clone(&schema), options).await?;
+    let mut sink = connection
+        .insert(&args.table, Arc::clone(&schema), options)
+        .await?;
     tokio::task::spawn_blocking(move || {
         for batch in batches {
             if sender.blocking_send(batch).is_err() {
@@ -135,7 +165,11 @@ async fn insert(
 
 /// The bytes that `rows` of a batch take, about.
 fn slice_bytes(batch: &RecordBatch, rows: usize) -> u64 {
-    let total: usize = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum();
+    let total: usize = batch
+        .columns()
+        .iter()
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
+        .sum();
     (total as u64).saturating_mul(rows as u64) / (batch.num_rows().max(1) as u64)
 }
 
@@ -145,7 +179,10 @@ fn slices(batch: &RecordBatch) -> Vec<RecordBatch> {
     let bytes = usize::try_from(slice_bytes(batch, rows)).unwrap_or(usize::MAX);
     let parts = bytes.div_ceil(SLICE_BYTES).clamp(1, rows.max(1));
     let each = rows.div_ceil(parts).max(1);
-    (0..rows).step_by(each).map(|start| batch.slice(start, each.min(rows - start))).collect()
+    (0..rows)
+        .step_by(each)
+        .map(|start| batch.slice(start, each.min(rows - start)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -158,13 +195,23 @@ mod tests {
         let text = "x".repeat(1024);
         let columns: [(&str, ArrayRef); 2] = [
             ("n", Arc::new(Int64Array::from_iter_values(0..20_000))),
-            ("t", Arc::new(StringArray::from_iter_values((0..20_000).map(|_| &text)))),
+            (
+                "t",
+                Arc::new(StringArray::from_iter_values((0..20_000).map(|_| &text))),
+            ),
         ];
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         let parts = slices(&batch);
         assert!(parts.len() >= 3, "{}", parts.len());
-        assert_eq!(parts.iter().map(RecordBatch::num_rows).sum::<usize>(), 20_000);
-        assert!(parts.iter().all(|part| slice_bytes(part, part.num_rows()) <= 9 * 1024 * 1024));
+        assert_eq!(
+            parts.iter().map(RecordBatch::num_rows).sum::<usize>(),
+            20_000
+        );
+        assert!(
+            parts
+                .iter()
+                .all(|part| slice_bytes(part, part.num_rows()) <= 9 * 1024 * 1024)
+        );
         assert_eq!(slices(&batch.slice(5, 3)).len(), 1);
         assert!(slices(&batch.slice(0, 0)).is_empty());
     }

@@ -18,7 +18,7 @@ pub async fn run(context: &Context, connector: &str) -> anyhow::Result<()> {
         return output::json(&json!({
             "name": about.name,
             "version": about.version,
-            "digest": component.digest(),
+            "digest": component.digest,
             "size": component.size,
             "compiled_size": component.compiled_size,
             "from_cache": component.from_cache,
@@ -28,15 +28,22 @@ pub async fn run(context: &Context, connector: &str) -> anyhow::Result<()> {
     }
     let mut out = output::stdout();
     writeln!(out, "{} {}", about.name, about.version)?;
-    writeln!(out, "digest    {}", component.digest())?;
-    let origin = if component.from_cache { "compiled earlier" } else { "compiled now" };
+    writeln!(out, "digest    {}", component.digest)?;
+    let origin = if component.from_cache {
+        "compiled earlier"
+    } else {
+        "compiled now"
+    };
     writeln!(
         out,
         "size      {} ({} compiled, {origin})",
         output::size(component.size),
         output::size(component.compiled_size)
     )?;
-    for (title, names) in [("imports", &component.imports), ("exports", &component.exports)] {
+    for (title, names) in [
+        ("imports", &component.imports),
+        ("exports", &component.exports),
+    ] {
         writeln!(out, "{title}")?;
         for name in names {
             writeln!(out, "  {name}")?;

@@ -20,23 +20,43 @@ use crate::exit::Exit;
 /// Whatever went wrong; `output::error` renders it.
 pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
     match command {
-        Command::Describe { connector, json_schema } => describe::run(context, &connector, json_schema).await?,
+        Command::Describe {
+            connector,
+            json_schema,
+        } => describe::run(context, &connector, json_schema).await?,
         Command::Inspect { connector } => inspect::run(context, &connector).await?,
         Command::Connections => connections::run(context).await?,
         Command::Check { connection } => return check::run(context, &connection).await,
         Command::Schemas { connection } => discover::schemas(context, &connection).await?,
-        Command::Tables { connection, schema } => discover::tables(context, &connection, schema.as_deref()).await?,
-        Command::Columns { connection, table, schema } => {
+        Command::Tables { connection, schema } => {
+            discover::tables(context, &connection, schema.as_deref()).await?
+        }
+        Command::Columns {
+            connection,
+            table,
+            schema,
+        } => {
             discover::columns(context, &connection, table.as_ref(), schema.as_deref()).await?;
         }
-        Command::Preview { connection, table, rows } => {
+        Command::Preview {
+            connection,
+            table,
+            rows,
+        } => {
             statement::preview(context, &connection, &table, rows).await?;
         }
-        Command::Query { connection, statement } => statement::query(context, &connection, statement).await?,
+        Command::Query {
+            connection,
+            statement,
+        } => statement::query(context, &connection, statement).await?,
         Command::Export(args) => export::run(context, args).await?,
         Command::Import(args) => import::run(context, args).await?,
-        Command::Secret(SecretCommand::Set { field }) => secret::set(context, &field.0, &field.1).await?,
-        Command::Secret(SecretCommand::Delete { field }) => secret::delete(context, &field.0, &field.1).await?,
+        Command::Secret(SecretCommand::Set { field }) => {
+            secret::set(context, &field.0, &field.1).await?
+        }
+        Command::Secret(SecretCommand::Delete { field }) => {
+            secret::delete(context, &field.0, &field.1).await?
+        }
     }
     Ok(Exit::Success)
 }

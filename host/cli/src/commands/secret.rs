@@ -32,7 +32,10 @@ pub async fn set(context: &Context, name: &str, field: &str) -> anyhow::Result<(
     }
     eprintln!("stored {name}.{field} in the key store");
     if !place.referred {
-        eprintln!("next: write this below [{name}] in {}:\n  {field} = {{ keyring = true }}", file.path.display());
+        eprintln!(
+            "next: write this below [{name}] in {}:\n  {field} = {{ keyring = true }}",
+            file.path.display()
+        );
     }
     Ok(())
 }
@@ -49,7 +52,11 @@ pub async fn delete(context: &Context, name: &str, field: &str) -> anyhow::Resul
     if context.json {
         return output::json(&json!({ "connection": name, "field": field, "deleted": deleted }));
     }
-    let what = if deleted { "deleted" } else { "the key store had nothing for" };
+    let what = if deleted {
+        "deleted"
+    } else {
+        "the key store had nothing for"
+    };
     eprintln!("{what} {name}.{field}");
     Ok(())
 }
@@ -64,34 +71,54 @@ struct Place {
 async fn place(context: &Context, file: &File, name: &str, field: &str) -> anyhow::Result<Place> {
     let entry = file.entry(name)?;
     let given = entry.fields.iter().find(|given| given.name == field);
-    if let Some(Content::Reference(Reference::Keyring { service, user })) = given.map(|given| &given.value) {
-        return Ok(Place { entry: (service.clone(), user.clone()), referred: true });
+    if let Some(Content::Reference(Reference::Keyring { service, user })) =
+        given.map(|given| &given.value)
+    {
+        return Ok(Place {
+            entry: (service.clone(), user.clone()),
+            referred: true,
+        });
     }
     let connector = context.connector_of(file, entry).await?;
     let fields = &connector.descriptor().fields;
-    let known: Vec<&str> =
-        fields.iter().filter(|field| field.sensitive || field.kind == FieldKind::Secret).map(|field| field.name.as_str()).collect();
+    let known: Vec<&str> = fields
+        .iter()
+        .filter(|field| field.sensitive || field.kind == FieldKind::Secret)
+        .map(|field| field.name.as_str())
+        .collect();
     if !known.contains(&field) {
-        return Err(Failure::configuration(format!("connection \"{name}\" has no sensitive field \"{field}\""))
-            .hint(format!("its sensitive fields are {}", known.join(", ")))
-            .into());
+        return Err(Failure::configuration(format!(
+            "connection \"{name}\" has no sensitive field \"{field}\""
+        ))
+        .hint(format!("its sensitive fields are {}", known.join(", ")))
+        .into());
     }
     match Reference::keyring(name, field) {
-        Reference::Keyring { service, user } => Ok(Place { entry: (service, user), referred: false }),
+        Reference::Keyring { service, user } => Ok(Place {
+            entry: (service, user),
+            referred: false,
+        }),
         _ => Err(Failure::configuration("the key store has no place for this field").into()),
     }
 }
 
 /// Asks for the value without showing it, or reads standard input.
 fn read_value(name: &str, field: &str) -> Result<Secret, Failure> {
-    let unreadable = |error: std::io::Error| Failure::file(format!("cannot read the value: {error}"));
+    let unreadable =
+        |error: std::io::Error| Failure::file(format!("cannot read the value: {error}"));
     let mut value = String::new();
     if std::io::stdin().is_terminal() {
         let terminal = Term::stderr();
-        terminal.write_str(&format!("{name}.{field}: ")).map_err(unreadable)?;
+        terminal
+            .write_str(&format!("{name}.{field}: "))
+            .map_err(unreadable)?;
         value = terminal.read_secure_line().map_err(unreadable)?;
     } else {
-        std::io::stdin().lock().take(MOST_BYTES).read_to_string(&mut value).map_err(unreadable)?;
+        std::io::stdin()
+            .lock()
+            .take(MOST_BYTES)
+            .read_to_string(&mut value)
+            .map_err(unreadable)?;
         if value.ends_with('\n') {
             value.pop();
             if value.ends_with('\r') {
@@ -101,7 +128,9 @@ fn read_value(name: &str, field: &str) -> Result<Secret, Failure> {
     }
     let value = Secret::new(value);
     if value.expose().is_empty() {
-        return Err(Failure::usage("the value is empty").hint("type it at the prompt, or pipe it in"));
+        return Err(
+            Failure::usage("the value is empty").hint("type it at the prompt, or pipe it in")
+        );
     }
     Ok(value)
 }

@@ -20,7 +20,12 @@ const MOST_BYTES: u64 = 16 * 1024 * 1024;
 ///
 /// # Errors
 /// When the connection fails, or there is no such table.
-pub async fn preview(context: &Context, name: &str, table: &TableName, count: u32) -> anyhow::Result<()> {
+pub async fn preview(
+    context: &Context,
+    name: &str,
+    table: &TableName,
+    count: u32,
+) -> anyhow::Result<()> {
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let began = Instant::now();
@@ -42,11 +47,16 @@ pub async fn query(context: &Context, name: &str, statement: StatementArgs) -> a
     let canceller = connection.canceller();
     let began = Instant::now();
     or_interrupt(Some(canceller), async {
-        let stream = connection.query(&sql).await.map_err(|error| located(&sql, error))?;
-        rows::print(stream, context.json, began).await.map_err(|error| match error.downcast() {
-            Ok(error) => located(&sql, error),
-            Err(error) => error,
-        })
+        let stream = connection
+            .query(&sql)
+            .await
+            .map_err(|error| located(&sql, error))?;
+        rows::print(stream, context.json, began)
+            .await
+            .map_err(|error| match error.downcast() {
+                Ok(error) => located(&sql, error),
+                Err(error) => error,
+            })
     })
     .await?;
     Ok(connection.close().await?)
@@ -54,7 +64,11 @@ pub async fn query(context: &Context, name: &str, statement: StatementArgs) -> a
 
 /// A failure of the server together with the statement it is about.
 pub fn located(sql: &str, source: dagflux_host::Error) -> anyhow::Error {
-    StatementFailure { sql: sql.to_owned(), source }.into()
+    StatementFailure {
+        sql: sql.to_owned(),
+        source,
+    }
+    .into()
 }
 
 /// The statement that was given: as it is, from standard input, or in a file.
@@ -68,10 +82,16 @@ pub fn text(given: Option<&str>, file: Option<&Path>) -> Result<String, Failure>
             Failure::file(format!("cannot read the statement from {source}: {error}"))
                 .hint("check the path, and that the file is UTF-8 text")
         };
-        input.take(MOST_BYTES + 1).read_to_string(&mut sql).map_err(unreadable)?;
+        input
+            .take(MOST_BYTES + 1)
+            .read_to_string(&mut sql)
+            .map_err(unreadable)?;
         if sql.len() as u64 > MOST_BYTES {
-            return Err(Failure::usage(format!("{source} has more than {} MiB", MOST_BYTES / (1024 * 1024)))
-                .hint("give one statement"));
+            return Err(Failure::usage(format!(
+                "{source} has more than {} MiB",
+                MOST_BYTES / (1024 * 1024)
+            ))
+            .hint("give one statement"));
         }
         Ok(sql)
     };
@@ -81,14 +101,17 @@ pub fn text(given: Option<&str>, file: Option<&Path>) -> Result<String, Failure>
         (None, Some(path)) => {
             let shown = path.display().to_string();
             let mut file = std::fs::File::open(path).map_err(|error| {
-                Failure::file(format!("cannot read the statement from {shown}: {error}")).hint("check the path")
+                Failure::file(format!("cannot read the statement from {shown}: {error}"))
+                    .hint("check the path")
             })?;
             read(&shown, &mut file)?
         }
         (None, None) => String::new(),
     };
     if sql.trim().is_empty() {
-        return Err(Failure::usage("the statement is empty").hint("give one statement that returns rows"));
+        return Err(
+            Failure::usage("the statement is empty").hint("give one statement that returns rows")
+        );
     }
     Ok(sql)
 }

@@ -16,8 +16,19 @@ use crate::failure::{Failure, Fault};
 pub struct Checked {
     /// The fields that are not sensitive.
     pub config: Config,
-    /// The sensitive ones: the field and where its value is.
-    pub sensitive: Vec<(String, Sensitive)>,
+    /// The sensitive ones.
+    pub sensitive: Vec<SensitiveField>,
+}
+
+/// A sensitive field that has a value.
+#[derive(Debug)]
+pub struct SensitiveField {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a secret, rather than a host or a login name.
+    pub secret: bool,
+    /// Where its value is.
+    pub value: Sensitive,
 }
 
 /// Where the value of a sensitive field is.
@@ -63,7 +74,10 @@ impl Form {
                 default: field.default.clone(),
             })
             .collect();
-        Form { connector: descriptor.name.clone(), fields }
+        Form {
+            connector: descriptor.name.clone(),
+            fields,
+        }
     }
 }
 
@@ -73,23 +87,45 @@ impl Form {
 /// With every fault: what is missing, misspelt, mistyped, out of range, or
 /// written where it must not be, and secrets that cannot be there.
 pub fn check(file: &File, entry: &Entry, connector: &Connector) -> Result<Checked, Failure> {
-    let Found { checked, mut faults, suggested } =
-        against_form(entry, &Form::of(connector), |path| file.resolve(path));
-    let given: Vec<&str> = checked.sensitive.iter().map(|(field, _)| field.as_str()).collect();
+    let Found {
+        checked,
+        mut faults,
+        suggested,
+    } = against_form(entry, &Form::of(connector), |path| file.resolve(path));
+    let given: Vec<&str> = checked
+        .sensitive
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     // What only the host's own rules know, of fields not yet complained about.
-    if let Err(error) = connector.validate(&checked.config, &given) {
-        let known: Vec<String> = faults.iter().map(|fault| fault.field.clone()).chain(suggested).collect();
-        let new = error.faults().iter().filter(|fault| !known.contains(&fault.field));
+    if let Err(error) = checked.config.validate(connector.descriptor(), &given) {
+        let known: Vec<String> = faults
+            .iter()
+            .map(|fault| fault.field.clone())
+            .chain(suggested)
+            .collect();
+        let new = error
+            .faults()
+            .iter()
+            .filter(|fault| !known.contains(&fault.field));
         faults.extend(new.map(|fault| Fault {
             line: Some(line_of(entry, &fault.field)),
             field: fault.field.clone(),
             message: fault.message.clone(),
         }));
         if faults.is_empty() {
-            faults.push(Fault { line: Some(entry.line), field: String::new(), message: error.to_string() });
+            faults.push(Fault {
+                line: Some(entry.line),
+                field: String::new(),
+                message: error.to_string(),
+            });
         }
     }
-    if faults.is_empty() { Ok(checked) } else { Err(failure(file, entry, faults)) }
+    if faults.is_empty() {
+        Ok(checked)
+    } else {
+        Err(failure(file, entry, faults))
+    }
 }
 
 /// The failure that lists the faults of a connection.
@@ -99,10 +135,19 @@ pub fn failure(file: &File, entry: &Entry, mut faults: Vec<Fault>) -> Failure {
         1 => "a fault".into(),
         many => format!("{many} faults"),
     };
-    let connector = entry.connector.as_ref().map_or("<connector>", |(name, _)| name.as_str());
-    Failure::configuration(format!("connection \"{}\" in {} has {number}", entry.name, file.path.display()))
-        .hint(format!("correct the file; `dagflux describe {connector}` explains every field"))
-        .faults(faults)
+    let connector = entry
+        .connector
+        .as_ref()
+        .map_or("<connector>", |(name, _)| name.as_str());
+    Failure::configuration(format!(
+        "connection \"{}\" in {} has {number}",
+        entry.name,
+        file.path.display()
+    ))
+    .hint(format!(
+        "correct the file; `dagflux describe {connector}` explains every field"
+    ))
+    .faults(faults)
 }
 
 /// What checking an entry against a form found.
@@ -118,9 +163,17 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
     let mut checked = Checked::default();
     let mut faults = entry.faults.clone();
     let mut suggested = Vec::new();
-    let names: Vec<&str> = form.fields.iter().map(|field| field.name.as_str()).collect();
+    let names: Vec<&str> = form
+        .fields
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     for given in &entry.fields {
-        let fault = |message: String| Fault { line: Some(given.line), field: given.name.clone(), message };
+        let fault = |message: String| Fault {
+            line: Some(given.line),
+            field: given.name.clone(),
+            message,
+        };
         let Some(field) = form.fields.iter().find(|field| field.name == given.name) else {
             let absent: Vec<&str> = names
                 .iter()
@@ -130,7 +183,10 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
             let message = match super::nearest(&given.name, &absent) {
                 Some(near) => {
                     suggested.push(near.to_owned());
-                    format!("\"{}\" is not a field of {}; did you mean \"{near}\"?", given.name, form.connector)
+                    format!(
+                        "\"{}\" is not a field of {}; did you mean \"{near}\"?",
+                        given.name, form.connector
+                    )
                 }
                 None => format!(
                     "\"{}\" is not a field of {}; its fields are {}",
@@ -144,7 +200,11 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
         };
         match accept(entry, field, given, &resolve) {
             Ok(Accepted::Public(value)) => checked.config.insert(field.name.clone(), value),
-            Ok(Accepted::Sensitive(value)) => checked.sensitive.push((field.name.clone(), value)),
+            Ok(Accepted::Sensitive(value)) => checked.sensitive.push(SensitiveField {
+                name: field.name.clone(),
+                secret: field.kind == FieldKind::Secret,
+                value,
+            }),
             Err(message) => faults.push(fault(message)),
         }
     }
@@ -158,7 +218,11 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
             });
         }
     }
-    Found { checked, faults, suggested }
+    Found {
+        checked,
+        faults,
+        suggested,
+    }
 }
 
 /// A value that fits its field.
@@ -176,11 +240,15 @@ fn accept(
 ) -> Result<Accepted, String> {
     let name = &field.name;
     match (&given.value, field.kind) {
-        (Content::BadReference(reason), _) if field.sensitive => Err(format!("\"{name}\": {reason}")),
-        (Content::Reference(reference), _) if field.sensitive => match reference.obstacle(resolve) {
-            Some(obstacle) => Err(format!("\"{name}\": {obstacle}")),
-            None => Ok(Accepted::Sensitive(Sensitive::Reference(reference.clone()))),
-        },
+        (Content::BadReference(reason), _) if field.sensitive => {
+            Err(format!("\"{name}\": {reason}"))
+        }
+        (Content::Reference(reference), _) if field.sensitive => {
+            match reference.obstacle(resolve) {
+                Some(obstacle) => Err(format!("\"{name}\": {obstacle}")),
+                None => Ok(Accepted::Sensitive(Sensitive::Reference(reference.clone()))),
+            }
+        }
         (Content::Reference(_) | Content::BadReference(_), _) => Err(format!(
             "\"{name}\" is {} and not kept apart; write {}",
             wanted(field.kind),
@@ -232,7 +300,11 @@ fn model(field: &FormField) -> String {
 }
 
 fn line_of(entry: &Entry, field: &str) -> usize {
-    entry.fields.iter().find(|given| given.name == field).map_or(entry.line, |given| given.line)
+    entry
+        .fields
+        .iter()
+        .find(|given| given.name == field)
+        .map_or(entry.line, |given| given.line)
 }
 
 #[cfg(test)]

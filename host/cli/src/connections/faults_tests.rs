@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 
+fn plain(path: &str) -> PathBuf {
+    path.into()
+}
+
 fn form() -> Form {
     let field = |name: &str, kind, required, sensitive, default: Option<&str>| FormField {
         name: name.into(),
@@ -30,7 +34,7 @@ fn faults(text: &str) -> Vec<String> {
     match File::parse(Path::new("c.toml"), text) {
         Err(failure) => failure.faults.iter().map(ToString::to_string).collect(),
         Ok(file) => {
-            let mut faults = against_form(&file.entries[0], &form(), PathBuf::from).faults;
+            let mut faults = against_form(&file.entries[0], &form(), plain).faults;
             faults.sort_by_key(|fault| fault.line);
             faults.iter().map(ToString::to_string).collect()
         }
@@ -51,12 +55,26 @@ fn sound_connection() {
     "#;
     assert_eq!(faults(text), [""; 0]);
     let file = File::parse(Path::new("c.toml"), text).unwrap();
-    let found = against_form(&file.entries[0], &form(), PathBuf::from);
-    assert_eq!(found.checked.config, Config::new().with("port", 5433_i64).with("database", "sales").with("use_ssl", true));
-    let sensitive: Vec<&str> = found.checked.sensitive.iter().map(|(name, _)| name.as_str()).collect();
+    let found = against_form(&file.entries[0], &form(), plain);
+    assert_eq!(
+        found.checked.config,
+        Config::new()
+            .with("port", 5433_i64)
+            .with("database", "sales")
+            .with("use_ssl", true)
+    );
+    let sensitive: Vec<&str> = found
+        .checked
+        .sensitive
+        .iter()
+        .map(|field| field.name.as_str())
+        .collect();
     assert_eq!(sensitive, ["host", "username", "password"]);
     let shown = format!("{:?} {:?}", found.checked, file);
-    assert!(!shown.contains("localhost") && !shown.contains("reader"), "{shown}");
+    assert!(
+        !shown.contains("localhost") && !shown.contains("reader"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -105,9 +123,18 @@ fn missing_fields() {
 #[test]
 fn references() {
     for (reference, expected) in [
-        ("{ enviroment = \"X\" }", "a reference has no \"enviroment\"; did you mean \"env\"?"),
-        ("{ keyring = false }", "\"keyring\" wants true, or \"service/user\""),
-        ("{ keyring = \"service\" }", "\"keyring\" wants true, or \"service/user\""),
+        (
+            "{ enviroment = \"X\" }",
+            "a reference has no \"enviroment\"; did you mean \"env\"?",
+        ),
+        (
+            "{ keyring = false }",
+            "\"keyring\" wants true, or \"service/user\"",
+        ),
+        (
+            "{ keyring = \"service\" }",
+            "\"keyring\" wants true, or \"service/user\"",
+        ),
         (
             "{ env = \"A\", file = \"b\" }",
             "a reference names one place; write { keyring = true }, { env = \"VARIABLE\" } or { file = \"path\" }",
@@ -116,8 +143,14 @@ fn references() {
             "{ }",
             "a reference names where the value is kept; write { keyring = true }, { env = \"VARIABLE\" } or { file = \"path\" }",
         ),
-        ("{ env = \"DAGFLUX_TEST_NEVER_SET\" }", "the environment variable DAGFLUX_TEST_NEVER_SET is not set"),
-        ("{ file = \"/nowhere/x\" }", "the file /nowhere/x cannot be read: No such file or directory (os error 2)"),
+        (
+            "{ env = \"DAGFLUX_TEST_NEVER_SET\" }",
+            "the environment variable DAGFLUX_TEST_NEVER_SET is not set",
+        ),
+        (
+            "{ file = \"/nowhere/x\" }",
+            "the file /nowhere/x cannot be read: No such file or directory (os error 2)",
+        ),
     ] {
         let text = format!(
             "[sales]\nconnector = \"postgres\"\nhost = \"h\"\ndatabase = \"d\"\nusername = \"u\"\npassword = {reference}\n"
@@ -141,24 +174,43 @@ fn secret_files_are_for_their_owner_only() {
     };
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let found = faults(&text(""));
-    assert!(found[0].contains(&format!("(mode 0644); run: chmod 600 {shown}")), "{found:?}");
+    assert!(
+        found[0].contains(&format!("(mode 0644); run: chmod 600 {shown}")),
+        "{found:?}"
+    );
     assert_eq!(faults(&text(", readable_by_others = true")), [""; 0]);
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(faults(&text("")), [""; 0]);
-    let reference = Reference::File { path: path.display().to_string(), readable_by_others: false };
-    assert_eq!(reference.read(PathBuf::from).unwrap().expose(), "pass word");
+    let reference = Reference::File {
+        path: path.display().to_string(),
+        readable_by_others: false,
+    };
+    assert_eq!(reference.read(plain).unwrap().expose(), "pass word");
 }
 
 #[test]
 fn syntax_faults_do_not_quote_the_file() {
-    let failure = File::parse(Path::new("c.toml"), "[sales]\nhost = \"h\"\npassword = hunter2\n").unwrap_err();
+    let failure = File::parse(
+        Path::new("c.toml"),
+        "[sales]\nhost = \"h\"\npassword = hunter2\n",
+    )
+    .unwrap_err();
     let shown = format!("{failure} {:?}", failure.faults);
-    assert!(shown.contains("line: Some(3)") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("line: Some(3)") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 #[test]
 fn unknown_connection() {
     let file = File::parse(Path::new("c.toml"), "[sales]\n[staging]\n").unwrap();
-    assert_eq!(file.entry("sale").unwrap_err().hint.unwrap(), "did you mean \"sales\"?");
-    assert_eq!(file.entry("x").unwrap_err().hint.unwrap(), "the file has: sales, staging");
+    assert_eq!(
+        file.entry("sale").unwrap_err().hint.unwrap(),
+        "did you mean \"sales\"?"
+    );
+    assert_eq!(
+        file.entry("x").unwrap_err().hint.unwrap(),
+        "the file has: sales, staging"
+    );
 }

@@ -63,7 +63,10 @@ pub struct Given {
 
 impl std::fmt::Debug for Given {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Given").field("name", &self.name).field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("Given")
+            .field("name", &self.name)
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,7 +106,10 @@ impl File {
     /// When it cannot be read or is not TOML; all faults of the syntax at once.
     pub fn read(path: &Path) -> Result<File, Failure> {
         let unreadable = |error: std::io::Error| {
-            let message = format!("cannot read the connection file {}: {error}", path.display());
+            let message = format!(
+                "cannot read the connection file {}: {error}",
+                path.display()
+            );
             match error.kind() {
                 std::io::ErrorKind::NotFound => Failure::configuration(message).hint(format!(
                     "create it, or name another one with --connections or DAGFLUX_CONNECTIONS; it looks like this:\n{EXAMPLE}"
@@ -157,12 +163,20 @@ impl File {
             }
         }
         if !faults.is_empty() {
-            return Err(Failure::configuration(format!("{} is not a connection file", path.display()))
-                .hint(format!("correct the lines named above; a connection looks like this:\n{EXAMPLE}"))
-                .faults(faults));
+            return Err(Failure::configuration(format!(
+                "{} is not a connection file",
+                path.display()
+            ))
+            .hint(format!(
+                "correct the lines named above; a connection looks like this:\n{EXAMPLE}"
+            ))
+            .faults(faults));
         }
         entries.sort_by_key(|entry| entry.line);
-        Ok(File { path: path.to_owned(), entries })
+        Ok(File {
+            path: path.to_owned(),
+            entries,
+        })
     }
 
     /// The connection called `name`.
@@ -170,16 +184,27 @@ impl File {
     /// # Errors
     /// When there is none; the message has the nearest name.
     pub fn entry(&self, name: &str) -> Result<&Entry, Failure> {
-        self.entries.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            let known: Vec<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
-            let failure =
-                Failure::configuration(format!("there is no connection \"{name}\" in {}", self.path.display()));
-            match super::nearest(name, &known) {
-                Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
-                None if known.is_empty() => failure.hint(format!("add it to the file:\n{EXAMPLE}")),
-                None => failure.hint(format!("the file has: {}", known.join(", "))),
-            }
-        })
+        self.entries
+            .iter()
+            .find(|entry| entry.name == name)
+            .ok_or_else(|| {
+                let known: Vec<&str> = self
+                    .entries
+                    .iter()
+                    .map(|entry| entry.name.as_str())
+                    .collect();
+                let failure = Failure::configuration(format!(
+                    "there is no connection \"{name}\" in {}",
+                    self.path.display()
+                ));
+                match super::nearest(name, &known) {
+                    Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
+                    None if known.is_empty() => {
+                        failure.hint(format!("add it to the file:\n{EXAMPLE}"))
+                    }
+                    None => failure.hint(format!("the file has: {}", known.join(", "))),
+                }
+            })
     }
 
     /// A path written in the file: relative to the file, with `~/` for the
@@ -206,8 +231,13 @@ const EXAMPLE: &str = "\
 
 impl Entry {
     fn new(name: &str, line: usize, table: &DeTable<'_>, lines: &Lines) -> Entry {
-        let mut entry =
-            Entry { name: name.to_owned(), line, connector: None, fields: Vec::new(), faults: Vec::new() };
+        let mut entry = Entry {
+            name: name.to_owned(),
+            line,
+            connector: None,
+            fields: Vec::new(),
+            faults: Vec::new(),
+        };
         for (key, value) in table {
             let at = lines.of(key.span().start);
             if key.get_ref() == CONNECTOR {
@@ -234,18 +264,34 @@ impl Entry {
         }
         entry.fields.sort_by_key(|given| given.line);
         if entry.connector.is_none() && entry.faults.is_empty() {
-            let keys: Vec<&str> = entry.fields.iter().map(|given| given.name.as_str()).collect();
+            let keys: Vec<&str> = entry
+                .fields
+                .iter()
+                .map(|given| given.name.as_str())
+                .collect();
             let misspelt = super::nearest(CONNECTOR, &keys).map(str::to_owned);
             let (line, message) = match misspelt {
                 Some(key) => {
                     let at = entry.fields.iter().position(|given| given.name == key);
                     let given = at.map(|at| entry.fields.remove(at));
                     let line = given.map_or(entry.line, |given| given.line);
-                    (line, format!("\"{key}\" is not known; did you mean \"{CONNECTOR}\"?"))
+                    (
+                        line,
+                        format!("\"{key}\" is not known; did you mean \"{CONNECTOR}\"?"),
+                    )
                 }
-                None => (entry.line, format!("\"{CONNECTOR}\" is missing; write for example {CONNECTOR} = \"postgres\"")),
+                None => (
+                    entry.line,
+                    format!(
+                        "\"{CONNECTOR}\" is missing; write for example {CONNECTOR} = \"postgres\""
+                    ),
+                ),
             };
-            entry.faults.push(Fault { line: Some(line), field: CONNECTOR.into(), message });
+            entry.faults.push(Fault {
+                line: Some(line),
+                field: CONNECTOR.into(),
+                message,
+            });
         }
         entry
     }
@@ -272,7 +318,10 @@ fn content(connection: &str, key: &str, value: &DeValue<'_>) -> Content {
 
 /// The keys and values of an inline table, without their spans.
 fn plain<'t>(table: &'t DeTable<'_>) -> Vec<(&'t str, &'t DeValue<'t>)> {
-    table.iter().map(|(key, value): (&Spanned<_>, &Spanned<_>)| (key.get_ref().as_ref(), value.get_ref())).collect()
+    table
+        .iter()
+        .map(|(key, value): (&Spanned<_>, &Spanned<_>)| (key.get_ref().as_ref(), value.get_ref()))
+        .collect()
 }
 
 /// Turns byte offsets into line numbers.
@@ -280,7 +329,13 @@ struct Lines(Vec<usize>);
 
 impl Lines {
     fn new(text: &str) -> Self {
-        Lines(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+        Lines(
+            text.bytes()
+                .enumerate()
+                .filter(|(_, byte)| *byte == b'\n')
+                .map(|(at, _)| at)
+                .collect(),
+        )
     }
 
     /// The line that the byte at `offset` is in, counted from 1.

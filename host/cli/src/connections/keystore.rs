@@ -10,21 +10,30 @@ use keyring::{Entry, Error};
 
 /// Reads a value.
 pub fn read(service: &str, user: &str) -> Result<Secret, String> {
-    let value = entry(service, user)?.get_password().map_err(|error| match error {
-        Error::NoEntry => {
-            format!("the key store has nothing under {service}/{user}; {}", how_to_store(service, user))
-        }
-        other => unusable(&other),
-    })?;
+    let value = entry(service, user)?
+        .get_password()
+        .map_err(|error| match error {
+            Error::NoEntry => {
+                format!(
+                    "the key store has nothing under {service}/{user}; {}",
+                    how_to_store(service, user)
+                )
+            }
+            other => unusable(&other),
+        })?;
     if value.is_empty() {
-        return Err(format!("the key store has an empty value under {service}/{user}"));
+        return Err(format!(
+            "the key store has an empty value under {service}/{user}"
+        ));
     }
     Ok(Secret::new(value))
 }
 
 /// Stores a value, in place of any that is there.
 pub fn store(service: &str, user: &str, value: &Secret) -> Result<(), String> {
-    entry(service, user)?.set_password(value.expose()).map_err(|error| unusable(&error))
+    entry(service, user)?
+        .set_password(value.expose())
+        .map_err(|error| unusable(&error))
 }
 
 /// Deletes a value. Returns whether there was one.

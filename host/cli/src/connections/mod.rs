@@ -13,10 +13,12 @@ use crate::failure::Failure;
 /// The file that is read when neither `--connections` nor
 /// `DAGFLUX_CONNECTIONS` names one.
 pub fn default_file() -> Result<PathBuf, Failure> {
-    dirs::config_dir().map(|folder| folder.join("dagflux").join("connections.toml")).ok_or_else(|| {
-        Failure::configuration("this user has no configuration folder")
-            .hint("name the connection file with --connections or DAGFLUX_CONNECTIONS")
-    })
+    dirs::config_dir()
+        .map(|folder| folder.join("dagflux").join("connections.toml"))
+        .ok_or_else(|| {
+            Failure::configuration("this user has no configuration folder")
+                .hint("name the connection file with --connections or DAGFLUX_CONNECTIONS")
+        })
 }
 
 /// The name in `known` that `given` was most likely meant to be.
@@ -25,7 +27,8 @@ pub fn nearest<'k>(given: &str, known: &[&'k str]) -> Option<&'k str> {
     const LEAST: f64 = 0.75;
     let given = given.to_lowercase();
     let score = |name: &str| {
-        let contained = name.len() > 2 && given.len() > 2 && (name.contains(&given) || given.contains(name));
+        let contained =
+            name.len() > 2 && given.len() > 2 && (name.contains(&given) || given.contains(name));
         strsim::jaro_winkler(&given, name).max(if contained { 0.9 } else { 0.0 })
     };
     known
@@ -42,7 +45,9 @@ mod tests {
 
     #[test]
     fn nearest_names() {
-        let fields = ["host", "port", "database", "username", "password", "schema", "use_ssl"];
+        let fields = [
+            "host", "port", "database", "username", "password", "schema", "use_ssl",
+        ];
         for (given, expected) in [
             ("databse", Some("database")),
             ("hostname", Some("host")),

@@ -38,18 +38,24 @@ const MOST_BYTES: u64 = 64 * 1024;
 pub const SERVICE: &str = "dagflux";
 
 /// How a reference is written, for messages.
-pub const FORMS: &str =
-    "{ keyring = true }, { env = \"VARIABLE\" } or { file = \"path\" }";
+pub const FORMS: &str = "{ keyring = true }, { env = \"VARIABLE\" } or { file = \"path\" }";
 
 impl Reference {
     /// Where `secret set CONNECTION.FIELD` keeps a value.
     pub fn keyring(connection: &str, field: &str) -> Reference {
-        Reference::Keyring { service: SERVICE.into(), user: format!("{connection}.{field}") }
+        Reference::Keyring {
+            service: SERVICE.into(),
+            user: format!("{connection}.{field}"),
+        }
     }
 
     /// Reads a reference from an inline table. The error says what to write,
     /// without any value of the table.
-    pub fn parse(connection: &str, field: &str, table: &[(&str, &DeValue<'_>)]) -> Result<Reference, String> {
+    pub fn parse(
+        connection: &str,
+        field: &str,
+        table: &[(&str, &DeValue<'_>)],
+    ) -> Result<Reference, String> {
         let mut found = None;
         let mut readable_by_others = false;
         for (key, value) in table {
@@ -58,27 +64,40 @@ impl Reference {
                     readable_by_others = *allowed;
                     continue;
                 }
-                ("env", DeValue::String(name)) if !name.is_empty() && !name.contains(['=', '\0']) => {
+                ("env", DeValue::String(name))
+                    if !name.is_empty() && !name.contains(['=', '\0']) =>
+                {
                     Reference::Env(name.to_string())
                 }
-                ("file", DeValue::String(path)) if !path.is_empty() => {
-                    Reference::File { path: path.to_string(), readable_by_others: false }
-                }
+                ("file", DeValue::String(path)) if !path.is_empty() => Reference::File {
+                    path: path.to_string(),
+                    readable_by_others: false,
+                },
                 ("keyring", DeValue::Boolean(true)) => Self::keyring(connection, field),
                 ("keyring", DeValue::String(entry)) => match entry.split_once('/') {
                     Some((service, user)) if !service.is_empty() && !user.is_empty() => {
-                        Reference::Keyring { service: service.into(), user: user.into() }
+                        Reference::Keyring {
+                            service: service.into(),
+                            user: user.into(),
+                        }
                     }
                     _ => return Err("\"keyring\" wants true, or \"service/user\"".into()),
                 },
-                ("env", _) => return Err("\"env\" wants the name of an environment variable, as text".into()),
+                ("env", _) => {
+                    return Err("\"env\" wants the name of an environment variable, as text".into());
+                }
                 ("file", _) => return Err("\"file\" wants a path, as text".into()),
                 ("keyring", _) => return Err("\"keyring\" wants true, or \"service/user\"".into()),
-                ("readable_by_others", _) => return Err("\"readable_by_others\" wants true or false".into()),
+                ("readable_by_others", _) => {
+                    return Err("\"readable_by_others\" wants true or false".into());
+                }
                 (other, _) => {
-                    let near = super::nearest(other, &["env", "file", "keyring", "readable_by_others"]);
+                    let near =
+                        super::nearest(other, &["env", "file", "keyring", "readable_by_others"]);
                     return Err(match near {
-                        Some(near) => format!("a reference has no \"{other}\"; did you mean \"{near}\"?"),
+                        Some(near) => {
+                            format!("a reference has no \"{other}\"; did you mean \"{near}\"?")
+                        }
                         None => format!("a reference has no \"{other}\"; write {FORMS}"),
                     });
                 }
@@ -88,10 +107,17 @@ impl Reference {
             }
         }
         match found {
-            Some(Reference::File { path, .. }) => Ok(Reference::File { path, readable_by_others }),
-            Some(_) if readable_by_others => Err("\"readable_by_others\" belongs to \"file\"".into()),
+            Some(Reference::File { path, .. }) => Ok(Reference::File {
+                path,
+                readable_by_others,
+            }),
+            Some(_) if readable_by_others => {
+                Err("\"readable_by_others\" belongs to \"file\"".into())
+            }
             Some(reference) => Ok(reference),
-            None => Err(format!("a reference names where the value is kept; write {FORMS}")),
+            None => Err(format!(
+                "a reference names where the value is kept; write {FORMS}"
+            )),
         }
     }
 
@@ -104,9 +130,10 @@ impl Reference {
                 Some(_) => Some(format!("the environment variable {name} is empty")),
                 None => Some(format!("the environment variable {name} is not set")),
             },
-            Reference::File { path, readable_by_others } => {
-                file_obstacle(&resolve(path), *readable_by_others)
-            }
+            Reference::File {
+                path,
+                readable_by_others,
+            } => file_obstacle(&resolve(path), *readable_by_others),
             Reference::Keyring { .. } => None,
         }
     }
@@ -137,9 +164,16 @@ fn file_obstacle(path: &Path, readable_by_others: bool) -> Option<String> {
         return Some(format!("{shown} is a folder"));
     }
     if metadata.len() > MOST_BYTES {
-        return Some(format!("the file {shown} has {} bytes, which is no secret", metadata.len()));
+        return Some(format!(
+            "the file {shown} has {} bytes, which is no secret",
+            metadata.len()
+        ));
     }
-    if readable_by_others { None } else { exposure(path, &metadata) }
+    if readable_by_others {
+        None
+    } else {
+        exposure(path, &metadata)
+    }
 }
 
 /// The rule of ssh and libpq for keys and password files: nobody but the owner.
@@ -168,7 +202,9 @@ fn read_file(path: &Path) -> Result<Secret, String> {
     let file = std::fs::File::open(path).map_err(unreadable)?;
     // Room for the whole at once, so that growing leaves no copies behind.
     let mut text = String::with_capacity(usize::try_from(MOST_BYTES).unwrap_or(usize::MAX));
-    file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
+    file.take(MOST_BYTES)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {

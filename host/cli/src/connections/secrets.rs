@@ -7,39 +7,48 @@ use dagflux_host::{Secret, SecretError, SecretProvider};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::faults::Sensitive;
+use super::faults::{Sensitive, SensitiveField};
 use super::file::File;
 use super::reference::Reference;
 use crate::redact::Redactor;
 
 /// The sensitive values of one connection, or rather where they are.
 pub struct ConnectionSecrets {
-    values: Vec<(String, Sensitive)>,
+    fields: Vec<SensitiveField>,
     file: PathBuf,
     redactor: Redactor,
 }
 
 impl ConnectionSecrets {
-    /// The values of a connection of `file`. Those that are handed out are
-    /// made known to `redactor`.
-    pub fn new(file: &File, values: Vec<(String, Sensitive)>, redactor: Redactor) -> Self {
-        for (_, value) in &values {
-            if let Sensitive::Literal(text) = value {
+    /// The values of a connection of `file`. Hosts and login names are made
+    /// known to `redactor`; secrets are not kept, not even there.
+    pub fn new(file: &File, fields: Vec<SensitiveField>, redactor: Redactor) -> Self {
+        for field in &fields {
+            if let Sensitive::Literal(text) = &field.value {
                 redactor.add(text);
             }
         }
-        ConnectionSecrets { values, file: file.path.clone(), redactor }
+        ConnectionSecrets {
+            fields,
+            file: file.path.clone(),
+            redactor,
+        }
     }
 
     async fn read(&self, field: &str) -> Result<Option<Secret>, SecretError> {
-        let Some((_, value)) = self.values.iter().find(|(name, _)| name == field) else {
+        let Some(field) = self.fields.iter().find(|known| known.name == field) else {
             return Ok(None);
         };
-        match value {
+        match &field.value {
             Sensitive::Literal(text) => Ok(Some(Secret::new(text.clone()))),
             Sensitive::Reference(reference) => {
-                let secret = self.fetch(reference.clone()).await.map_err(SecretError::new)?;
-                self.redactor.add(secret.expose());
+                let secret = self
+                    .fetch(reference.clone())
+                    .await
+                    .map_err(SecretError::new)?;
+                if !field.secret {
+                    self.redactor.add(secret.expose());
+                }
                 Ok(Some(secret))
             }
         }
@@ -47,7 +56,10 @@ impl ConnectionSecrets {
 
     /// Reads on a thread of its own: the key store may wait for the person.
     async fn fetch(&self, reference: Reference) -> Result<Secret, String> {
-        let file = File { path: self.file.clone(), entries: Vec::new() };
+        let file = File {
+            path: self.file.clone(),
+            entries: Vec::new(),
+        };
         tokio::task::spawn_blocking(move || reference.read(|path| file.resolve(path)))
             .await
             .map_err(|_| "reading it failed".to_owned())?

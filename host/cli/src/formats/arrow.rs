@@ -8,7 +8,7 @@ use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::SchemaRef;
 
-use super::{Batches, Counted, Encoder, Source};
+use super::{Batches, Counted, Encoder, Opened, Source};
 
 /// What an Arrow IPC file begins with, and a stream does not.
 const MAGIC: &[u8; 6] = b"ARROW1";
@@ -75,16 +75,22 @@ impl Encoder for StreamEncoder {
 ///
 /// # Errors
 /// When it is neither.
-pub fn open(source: Source) -> anyhow::Result<(SchemaRef, Batches)> {
+pub fn open(source: Source) -> anyhow::Result<Opened> {
     const WHAT: &str = "this is not a readable Arrow IPC file";
     match source {
         Source::File(mut file) => {
             let mut start = Vec::new();
-            Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start)?;
+            Read::by_ref(&mut file)
+                .take(MAGIC.len() as u64)
+                .read_to_end(&mut start)?;
             file.seek(SeekFrom::Start(0))?;
             if start == MAGIC {
                 let reader = FileReader::try_new(BufReader::new(file), None).context(WHAT)?;
-                return Ok((reader.schema(), batches(reader)));
+                return Ok(Opened {
+                    schema: reader.schema(),
+                    rows: None,
+                    batches: batches(reader),
+                });
             }
             stream(Box::new(file)).context(WHAT)
         }
@@ -92,9 +98,13 @@ pub fn open(source: Source) -> anyhow::Result<(SchemaRef, Batches)> {
     }
 }
 
-fn stream(input: Box<dyn Read + Send>) -> anyhow::Result<(SchemaRef, Batches)> {
+fn stream(input: Box<dyn Read + Send>) -> anyhow::Result<Opened> {
     let reader = StreamReader::try_new(BufReader::new(input), None)?;
-    Ok((reader.schema(), batches(reader)))
+    Ok(Opened {
+        schema: reader.schema(),
+        rows: None,
+        batches: batches(reader),
+    })
 }
 
 fn batches(

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_array::{RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
-use super::{Batches, text};
+use super::{Opened, text};
 
 /// The most rows of a batch. Also the sample that types are inferred from.
 pub const BATCH_ROWS: usize = 16 * 1024;
@@ -45,7 +45,10 @@ pub trait TextRows: Send {
 ///
 /// # Errors
 /// When the first rows are malformed.
-pub fn typed(mut rows: impl TextRows + 'static, table: Option<&SchemaRef>) -> anyhow::Result<(SchemaRef, Batches)> {
+pub fn typed(
+    mut rows: impl TextRows + 'static,
+    table: Option<&SchemaRef>,
+) -> anyhow::Result<Opened> {
     let first = rows.next()?;
     let fields: Vec<Field> = match &first {
         Some(batch) => (batch.names.iter().zip(&batch.columns).zip(&batch.numbers))
@@ -71,7 +74,8 @@ pub fn typed(mut rows: impl TextRows + 'static, table: Option<&SchemaRef>) -> an
             Some(batch) => Ok(Some(batch)),
             None => rows.next(),
         };
-        next.and_then(|batch| batch.map(|batch| convert(&kept, &batch)).transpose()).transpose()
+        next.and_then(|batch| batch.map(|batch| convert(&kept, &batch)).transpose())
+            .transpose()
     });
     // After a fault nothing more is read.
     let mut failed = false;
@@ -80,7 +84,11 @@ pub fn typed(mut rows: impl TextRows + 'static, table: Option<&SchemaRef>) -> an
         failed |= batch.is_err();
         !before
     });
-    Ok((schema, Box::new(batches)))
+    Ok(Opened {
+        schema,
+        rows: None,
+        batches: Box::new(batches),
+    })
 }
 
 /// The table's column of that name. One that the table lacks goes as text; the
@@ -97,7 +105,11 @@ fn convert(schema: &SchemaRef, batch: &TextBatch) -> anyhow::Result<RecordBatch>
         .map(|(field, column)| text::from_text(field, column, batch.first_row))
         .collect::<Result<Vec<_>, _>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.rows));
-    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &rows)?)
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &rows,
+    )?)
 }
 
 /// The type that every value of a sample has.
@@ -107,9 +119,7 @@ fn infer(sample: &StringArray, numbers: bool) -> DataType {
         return DataType::Utf8;
     }
     let all = |test: fn(&str) -> bool| values().all(test);
-    let fits = |kind: &DataType| {
-        arrow_cast::cast(sample, kind).is_ok_and(|cast| cast.null_count() == sample.null_count())
-    };
+    let fits = |kind: &DataType| text::fits(sample, kind);
     if numbers {
         if all(|value| value == "true" || value == "false") {
             return DataType::Boolean;
@@ -119,7 +129,9 @@ fn infer(sample: &StringArray, numbers: bool) -> DataType {
         }
         if all(is_decimal) {
             // Exact, with as many decimals as the sample has.
-            let scale = values().map(|value| value.split_once('.').map_or(0, |(_, part)| part.len())).max();
+            let scale = values()
+                .map(|value| value.split_once('.').map_or(0, |(_, part)| part.len()))
+                .max();
             let scale = i8::try_from(scale.unwrap_or(0)).unwrap_or(i8::MAX);
             if scale <= 38 && fits(&DataType::Decimal128(38, scale)) {
                 return DataType::Decimal128(38, scale);
@@ -133,7 +145,12 @@ fn infer(sample: &StringArray, numbers: bool) -> DataType {
         return DataType::Date32;
     }
     if all(|value| is_date(value) && value.get(10..).is_some_and(|rest| rest.contains(':'))) {
-        let zoned = |value: &str| value.ends_with('Z') || value.get(11..).is_some_and(|time| time.contains(['+', '-']));
+        let zoned = |value: &str| {
+            value.ends_with('Z')
+                || value
+                    .get(11..)
+                    .is_some_and(|time| time.contains(['+', '-']))
+        };
         let zone = match (values().all(zoned), values().any(zoned)) {
             (true, _) => Some("UTC".into()),
             (false, false) => None,
@@ -151,30 +168,41 @@ fn infer(sample: &StringArray, numbers: bool) -> DataType {
 /// Digits as a person writes a number: no leading zeros, as codes have them.
 fn is_integer(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
+    !digits.is_empty()
+        && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && (digits == "0" || !digits.starts_with('0'))
 }
 
 fn is_decimal(value: &str) -> bool {
     match value.split_once('.') {
         Some((whole, fraction)) => {
-            is_integer(whole) && !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit())
+            is_integer(whole)
+                && !fraction.is_empty()
+                && fraction.bytes().all(|byte| byte.is_ascii_digit())
         }
         None => is_integer(value),
     }
 }
 
 fn is_float(value: &str) -> bool {
-    let mantissa = value.split_once(['e', 'E']).map_or(value, |(mantissa, _)| mantissa);
-    matches!(value, "NaN" | "Infinity" | "-Infinity") || (is_decimal(mantissa) && value.parse::<f64>().is_ok())
+    let mantissa = value
+        .split_once(['e', 'E'])
+        .map_or(value, |(mantissa, _)| mantissa);
+    matches!(value, "NaN" | "Infinity" | "-Infinity")
+        || (is_decimal(mantissa) && value.parse::<f64>().is_ok())
 }
 
 fn is_date(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.len() >= 10
-        && bytes.iter().take(10).enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
+        && bytes
+            .iter()
+            .take(10)
+            .enumerate()
+            .all(|(at, byte)| match at {
+                4 | 7 => *byte == b'-',
+                _ => byte.is_ascii_digit(),
+            })
 }
 
 #[cfg(test)]
@@ -183,7 +211,8 @@ mod tests {
 
     #[test]
     fn inferred_types() {
-        let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+        let micros =
+            |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
         for (values, expected) in [
             (&["1", "-20"][..], DataType::Int64),
             (&["007", "1"], DataType::Utf8),
@@ -195,14 +224,30 @@ mod tests {
             (&["t", "f"], DataType::Utf8),
             (&["2024-02-29"], DataType::Date32),
             (&["2024-02-30"], DataType::Utf8),
-            (&["2024-02-29 12:00:00", "2024-02-29T12:00:00.5"], micros(None)),
-            (&["2024-02-29T12:00:00Z", "2024-02-29 12:00:00+02:00"], micros(Some("UTC"))),
-            (&["2024-02-29T12:00:00Z", "2024-02-29 12:00:00"], DataType::Utf8),
+            (
+                &["2024-02-29 12:00:00", "2024-02-29T12:00:00.5"],
+                micros(None),
+            ),
+            (
+                &["2024-02-29T12:00:00Z", "2024-02-29 12:00:00+02:00"],
+                micros(Some("UTC")),
+            ),
+            (
+                &["2024-02-29T12:00:00Z", "2024-02-29 12:00:00"],
+                DataType::Utf8,
+            ),
             (&["x", ""], DataType::Utf8),
         ] {
-            assert_eq!(infer(&StringArray::from(values.to_vec()), true), expected, "{values:?}");
+            assert_eq!(
+                infer(&StringArray::from(values.to_vec()), true),
+                expected,
+                "{values:?}"
+            );
         }
         assert_eq!(infer(&StringArray::from(vec!["1"]), false), DataType::Utf8);
-        assert_eq!(infer(&StringArray::from(vec![None::<&str>]), true), DataType::Utf8);
+        assert_eq!(
+            infer(&StringArray::from(vec![None::<&str>]), true),
+            DataType::Utf8
+        );
     }
 }

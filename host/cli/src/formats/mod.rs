@@ -35,14 +35,20 @@ impl Format {
     /// # Errors
     /// When the extension is none of those known.
     pub fn of_path(path: &Path) -> Result<Format, Failure> {
-        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        let extension = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .unwrap_or_default();
         match extension.to_ascii_lowercase().as_str() {
             "parquet" | "pq" => Ok(Format::Parquet),
             "csv" => Ok(Format::Csv),
             "jsonl" | "ndjson" => Ok(Format::Jsonl),
             "arrow" | "arrows" | "feather" | "ipc" => Ok(Format::Arrow),
-            _ => Err(Failure::usage(format!("the name {} does not tell a format", path.display()))
-                .hint("add --format parquet, csv, jsonl or arrow")),
+            _ => Err(Failure::usage(format!(
+                "the name {} does not tell a format",
+                path.display()
+            ))
+            .hint("add --format parquet, csv, jsonl or arrow")),
         }
     }
 }
@@ -85,6 +91,16 @@ pub fn encoder(
     })
 }
 
+/// A file that is being read.
+pub struct Opened {
+    /// The columns of every batch.
+    pub schema: SchemaRef,
+    /// How many rows there are, where the file says so.
+    pub rows: Option<u64>,
+    /// The rows.
+    pub batches: Batches,
+}
+
 /// Batches as they are read from a file.
 pub type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
 
@@ -103,14 +119,18 @@ pub enum Source {
 ///
 /// # Errors
 /// When the file is not of the format.
-pub fn decoder(format: Format, source: Source, table: Option<&SchemaRef>) -> anyhow::Result<(SchemaRef, Batches)> {
+pub fn decoder(
+    format: Format,
+    source: Source,
+    table: Option<&SchemaRef>,
+) -> anyhow::Result<Opened> {
     match (format, source) {
         (Format::Parquet, Source::File(file)) => parquet::open(file),
-        (Format::Parquet, Source::Pipe(_)) => {
-            Err(Failure::usage("a Parquet file is read from its end, so it cannot come from standard input")
-                .hint("name the file")
-                .into())
-        }
+        (Format::Parquet, Source::Pipe(_)) => Err(Failure::usage(
+            "a Parquet file is read from its end, so it cannot come from standard input",
+        )
+        .hint("name the file")
+        .into()),
         (Format::Arrow, source) => arrow::open(source),
         (Format::Csv, source) => {
             let rows = csv::read::CsvRows::new(readable(source))?;

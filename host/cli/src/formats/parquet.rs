@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Batches, Counted, Encoder};
+use super::{Counted, Encoder, Opened};
 
 /// How many encoded bytes a row group holds. A group is held in memory until
 /// it is complete, so this bounds the memory of an export; readers fetch and
@@ -38,7 +38,11 @@ impl ParquetEncoder {
             .build();
         // The Arrow schema is written into the file, with the types of the
         // source in its metadata, so that an import restores them.
-        Ok(ParquetEncoder(ArrowWriter::try_new(out, schema.clone(), Some(properties))?))
+        Ok(ParquetEncoder(ArrowWriter::try_new(
+            out,
+            schema.clone(),
+            Some(properties),
+        )?))
     }
 }
 
@@ -62,10 +66,16 @@ impl Encoder for ParquetEncoder {
 ///
 /// # Errors
 /// When it is not one.
-pub fn open(file: File) -> anyhow::Result<(SchemaRef, Batches)> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file)
-        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
-        .context("this is not a readable Parquet file")?;
+pub fn open(file: File) -> anyhow::Result<Opened> {
+    const WHAT: &str = "this is not a readable Parquet file";
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(WHAT)?;
+    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
+    let reader = builder.with_batch_size(BATCH_ROWS).build().context(WHAT)?;
     let schema = arrow_array::RecordBatchReader::schema(&reader);
-    Ok((schema, Box::new(reader.map(|batch| batch.context("the Parquet file cannot be read further")))))
+    let batches = reader.map(|batch| batch.context("the Parquet file cannot be read further"));
+    Ok(Opened {
+        schema,
+        rows,
+        batches: Box::new(batches),
+    })
 }

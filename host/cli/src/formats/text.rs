@@ -17,12 +17,40 @@ use std::sync::Arc;
 use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_array::{Array, ArrayRef, StringArray, make_array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{DataType, Field};
+use arrow_schema::{ArrowError, DataType, Field};
 
 use crate::failure::Failure;
+
+/// UTC as an offset. Zones by their name would need the whole time zone
+/// database; an instant is the same in all of them.
+const UTC: &str = "+00:00";
+
+/// A type with its time zone, if it has one, as an offset.
+fn in_utc(kind: &DataType) -> DataType {
+    match kind {
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(UTC.into())),
+        other => other.clone(),
+    }
+}
+
+/// The same values under another name for the time zone.
+fn renamed(values: &dyn Array, kind: &DataType) -> Result<ArrayRef, ArrowError> {
+    Ok(make_array(
+        values
+            .to_data()
+            .into_builder()
+            .data_type(kind.clone())
+            .build()?,
+    ))
+}
+
+/// Whether all of a column's text can become `kind`.
+pub fn fits(text: &StringArray, kind: &DataType) -> bool {
+    arrow_cast::cast(text, &in_utc(kind)).is_ok_and(|cast| cast.null_count() == text.null_count())
+}
 
 /// Whether a column holds UUIDs.
 fn is_uuid(field: &Field) -> bool {
@@ -54,7 +82,9 @@ pub fn to_text(field: &Field, column: &dyn Array) -> Result<StringArray, Failure
         DataType::Utf8 => return Ok(column.as_string::<i32>().clone()),
         DataType::Float32 => {
             let values = column.as_primitive::<Float32Type>();
-            each(&mut |row, text| Ok(float(f64::from(values.value(row)), values.value(row), text)))?;
+            each(&mut |row, text| {
+                Ok(float(f64::from(values.value(row)), values.value(row), text))
+            })?;
         }
         DataType::Float64 => {
             let values = column.as_primitive::<Float64Type>();
@@ -72,18 +102,33 @@ pub fn to_text(field: &Field, column: &dyn Array) -> Result<StringArray, Failure
             let values = column.as_fixed_size_binary();
             let uuid = is_uuid(field);
             each(&mut |row, text| {
-                if uuid { hyphenated(values.value(row), text) } else { hex(values.value(row), text) }
+                if uuid {
+                    hyphenated(values.value(row), text)
+                } else {
+                    hex(values.value(row), text)
+                }
                 Ok(())
             })?;
         }
         _ => {
             let options = FormatOptions::new().with_display_error(false);
             let no_text = |error: &dyn std::fmt::Display| {
-                Failure::data(format!("column \"{}\" holds a value that cannot be written as text: {error}", field.name()))
-                    .hint("export to Parquet or Arrow, which keep the value as it is")
+                Failure::data(format!(
+                    "column \"{}\" holds a value that cannot be written as text: {error}",
+                    field.name()
+                ))
+                .hint("export to Parquet or Arrow, which keep the value as it is")
             };
-            let formatter = ArrayFormatter::try_new(column, &options).map_err(|error| no_text(&error))?;
-            each(&mut |row, text| formatter.value(row).write(text).map_err(|error| no_text(&error)))?;
+            let column =
+                renamed(column, &in_utc(column.data_type())).map_err(|error| no_text(&error))?;
+            let formatter =
+                ArrayFormatter::try_new(&column, &options).map_err(|error| no_text(&error))?;
+            each(&mut |row, text| {
+                formatter
+                    .value(row)
+                    .write(text)
+                    .map_err(|error| no_text(&error))
+            })?;
         }
     }
     Ok(out.finish())
@@ -144,7 +189,9 @@ pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<Ar
                     out.append_null();
                 } else {
                     let digits = text.value(row).strip_prefix("\\x").and_then(unhex);
-                    out.append_value(digits.ok_or_else(|| wrong(row, "bytes are written as \\x and hexadecimal digits"))?);
+                    out.append_value(digits.ok_or_else(|| {
+                        wrong(row, "bytes are written as \\x and hexadecimal digits")
+                    })?);
                 }
             }
             return Ok(Arc::new(out.finish()));
@@ -162,7 +209,16 @@ pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<Ar
                     };
                     digits
                         .and_then(|bytes| out.append_value(bytes).ok())
-                        .ok_or_else(|| wrong(row, if is_uuid(field) { "this is no UUID" } else { "this does not have the column's length" }))?;
+                        .ok_or_else(|| {
+                            wrong(
+                                row,
+                                if is_uuid(field) {
+                                    "this is no UUID"
+                                } else {
+                                    "this does not have the column's length"
+                                },
+                            )
+                        })?;
                 }
             }
             return Ok(Arc::new(out.finish()));
@@ -177,10 +233,18 @@ pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<Ar
         }
         _ => {}
     }
-    let options = CastOptions { safe: true, ..CastOptions::default() };
-    let values = cast_with_options(text, kind, &options).map_err(|error| {
-        Failure::data(format!("column \"{}\": text cannot become {kind}: {error}", field.name()))
-            .hint("import from Parquet or Arrow instead")
+    let options = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
+    let values =
+        cast_with_options(text, &in_utc(kind), &options).and_then(|values| renamed(&values, kind));
+    let values = values.map_err(|error| {
+        Failure::data(format!(
+            "column \"{}\": text cannot become {kind}: {error}",
+            field.name()
+        ))
+        .hint("import from Parquet or Arrow instead")
     })?;
     match (0..text.len()).find(|row| text.is_valid(*row) && values.is_null(*row)) {
         Some(row) => Err(wrong(row, &format!("this is no {}", word(kind)))),
@@ -191,7 +255,9 @@ pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<Ar
 /// How many decimals a number has that are not trailing zeros.
 fn decimals(number: &str) -> usize {
     match number.split_once('.') {
-        Some((_, fraction)) if !fraction.contains(['e', 'E']) => fraction.trim().trim_end_matches('0').len(),
+        Some((_, fraction)) if !fraction.contains(['e', 'E']) => {
+            fraction.trim().trim_end_matches('0').len()
+        }
         _ => 0,
     }
 }
@@ -200,7 +266,10 @@ fn unhex(digits: &str) -> Option<Vec<u8>> {
     if !digits.is_ascii() || digits.len() % 2 != 0 {
         return None;
     }
-    (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()).collect()
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok())
+        .collect()
 }
 
 /// A word for a type, for people.
@@ -221,8 +290,9 @@ fn word(kind: &DataType) -> &'static str {
 mod tests {
     use super::*;
     use arrow_array::{
-        BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float32Array, Float64Array,
-        Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray, TimestampMicrosecondArray,
+        BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray,
+        Float32Array, Float64Array, Int64Array, IntervalMonthDayNanoArray, Time64MicrosecondArray,
+        TimestampMicrosecondArray,
     };
     use arrow_buffer::IntervalMonthDayNano;
 
@@ -237,31 +307,75 @@ mod tests {
         let plain = |array: &ArrayRef| Field::new("c", array.data_type().clone(), true);
         let uuid: Vec<u8> = (0..16).collect();
         let cases: Vec<(ArrayRef, Option<Field>, &[&str])> = vec![
-            (Arc::new(BooleanArray::from(vec![true, false])), None, &["true", "false"]),
-            (Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX])), None, &["-9223372036854775808", "9223372036854775807"]),
-            (Arc::new(Float32Array::from(vec![0.1, f32::NAN])), None, &["0.1", "NaN"]),
             (
-                Arc::new(Float64Array::from(vec![0.1, 1e300, f64::INFINITY, f64::NEG_INFINITY, -0.0])),
+                Arc::new(BooleanArray::from(vec![true, false])),
+                None,
+                &["true", "false"],
+            ),
+            (
+                Arc::new(Int64Array::from(vec![i64::MIN, i64::MAX])),
+                None,
+                &["-9223372036854775808", "9223372036854775807"],
+            ),
+            (
+                Arc::new(Float32Array::from(vec![0.1, f32::NAN])),
+                None,
+                &["0.1", "NaN"],
+            ),
+            (
+                Arc::new(Float64Array::from(vec![
+                    0.1,
+                    1e300,
+                    f64::INFINITY,
+                    f64::NEG_INFINITY,
+                    -0.0,
+                ])),
                 None,
                 &["0.1", "1e300", "Infinity", "-Infinity", "-0.0"],
             ),
             (
-                Arc::new(Decimal128Array::from(vec![123_450, -5]).with_precision_and_scale(38, 2).unwrap()),
+                Arc::new(
+                    Decimal128Array::from(vec![123_450, -5])
+                        .with_precision_and_scale(38, 2)
+                        .unwrap(),
+                ),
                 None,
                 &["1234.50", "-0.05"],
             ),
-            (Arc::new(BinaryArray::from(vec![&b"\x00\xff"[..], &b""[..]])), None, &["\\x00ff", "\\x"]),
+            (
+                Arc::new(BinaryArray::from(vec![&b"\x00\xff"[..], &b""[..]])),
+                None,
+                &["\\x00ff", "\\x"],
+            ),
             (
                 Arc::new(FixedSizeBinaryArray::try_from_iter([uuid].into_iter()).unwrap()),
                 Some(uuid_field()),
                 &["00010203-0405-0607-0809-0a0b0c0d0e0f"],
             ),
-            (Arc::new(Date32Array::from(vec![0, -719_162])), None, &["1970-01-01", "0001-01-01"]),
-            (Arc::new(Time64MicrosecondArray::from(vec![1, 86_399_999_999])), None, &["00:00:00.000001", "23:59:59.999999"]),
-            (Arc::new(TimestampMicrosecondArray::from(vec![1])), None, &["1970-01-01T00:00:00.000001"]),
-            (Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")), None, &["1970-01-01T00:00:00Z"]),
             (
-                Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(14, -3, 3_600_000_000_000)])),
+                Arc::new(Date32Array::from(vec![0, -719_162])),
+                None,
+                &["1970-01-01", "0001-01-01"],
+            ),
+            (
+                Arc::new(Time64MicrosecondArray::from(vec![1, 86_399_999_999])),
+                None,
+                &["00:00:00.000001", "23:59:59.999999"],
+            ),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![1])),
+                None,
+                &["1970-01-01T00:00:00.000001"],
+            ),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
+                None,
+                &["1970-01-01T00:00:00Z"],
+            ),
+            (
+                Arc::new(IntervalMonthDayNanoArray::from(vec![
+                    IntervalMonthDayNano::new(14, -3, 3_600_000_000_000),
+                ])),
                 None,
                 &["14 mons -3 days 1 hours"],
             ),
@@ -269,7 +383,12 @@ mod tests {
         for (array, field, expected) in cases {
             let field = field.unwrap_or_else(|| plain(&array));
             let text = to_text(&field, &array).unwrap();
-            assert_eq!(text.iter().flatten().collect::<Vec<_>>(), expected, "{}", field.data_type());
+            assert_eq!(
+                text.iter().flatten().collect::<Vec<_>>(),
+                expected,
+                "{}",
+                field.data_type()
+            );
             let back = from_text(&field, &text, 1).unwrap();
             assert_eq!(format!("{back:?}"), format!("{array:?}"));
         }
@@ -279,18 +398,47 @@ mod tests {
     fn beyond_the_calendar_is_an_error() {
         let array = TimestampMicrosecondArray::from(vec![i64::MAX]);
         let field = Field::new("at", array.data_type().clone(), true);
-        assert!(to_text(&field, &array).unwrap_err().message.contains("column \"at\""));
+        assert!(
+            to_text(&field, &array)
+                .unwrap_err()
+                .message
+                .contains("column \"at\"")
+        );
     }
 
     #[test]
     fn faults_name_row_and_column() {
         for (kind, value, expected) in [
-            (DataType::Int16, "40000", "row 12, column \"c\": this is no whole number that fits the column: \"40000\""),
-            (DataType::Date32, "infinity", "row 12, column \"c\": this is no date (YYYY-MM-DD): \"infinity\""),
-            (DataType::Decimal128(10, 2), "1.005", "row 12, column \"c\": the column keeps 2 decimals: \"1.005\""),
-            (DataType::Decimal128(4, 2), "100.00", "row 12, column \"c\": this is no number that fits the column: \"100.00\""),
-            (DataType::Binary, "00ff", "row 12, column \"c\": bytes are written as \\x and hexadecimal digits: \"00ff\""),
-            (DataType::Boolean, "maybe", "row 12, column \"c\": this is no true or false: \"maybe\""),
+            (
+                DataType::Int16,
+                "40000",
+                "row 12, column \"c\": this is no whole number that fits the column: \"40000\"",
+            ),
+            (
+                DataType::Date32,
+                "infinity",
+                "row 12, column \"c\": this is no date (YYYY-MM-DD): \"infinity\"",
+            ),
+            (
+                DataType::Decimal128(10, 2),
+                "1.005",
+                "row 12, column \"c\": the column keeps 2 decimals: \"1.005\"",
+            ),
+            (
+                DataType::Decimal128(4, 2),
+                "100.00",
+                "row 12, column \"c\": this is no number that fits the column: \"100.00\"",
+            ),
+            (
+                DataType::Binary,
+                "00ff",
+                "row 12, column \"c\": bytes are written as \\x and hexadecimal digits: \"00ff\"",
+            ),
+            (
+                DataType::Boolean,
+                "maybe",
+                "row 12, column \"c\": this is no true or false: \"maybe\"",
+            ),
         ] {
             let text = StringArray::from(vec![None, Some("1").filter(|_| false), Some(value)]);
             let failure = from_text(&Field::new("c", kind, true), &text, 10).unwrap_err();

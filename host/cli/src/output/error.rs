@@ -48,9 +48,11 @@ fn reader_gone(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 /// The failure that the host reported, if it was one.
 fn host_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e dagflux_host::Error> {
-    cause
-        .downcast_ref::<dagflux_host::Error>()
-        .or_else(|| cause.downcast_ref::<StatementFailure>().map(|failure| &failure.source))
+    cause.downcast_ref::<dagflux_host::Error>().or_else(|| {
+        cause
+            .downcast_ref::<StatementFailure>()
+            .map(|failure| &failure.source)
+    })
 }
 
 /// What both renderings draw from.
@@ -76,7 +78,9 @@ impl<'e> Parts<'e> {
             exit,
             messages,
             host: error.chain().find_map(host_error),
-            own: error.chain().find_map(|cause| cause.downcast_ref::<Failure>()),
+            own: error
+                .chain()
+                .find_map(|cause| cause.downcast_ref::<Failure>()),
             statement: error
                 .chain()
                 .find_map(|cause| cause.downcast_ref::<StatementFailure>())
@@ -99,7 +103,11 @@ impl<'e> Parts<'e> {
     fn faults(&self) -> Vec<String> {
         match (self.own, self.host) {
             (Some(failure), _) => failure.faults.iter().map(ToString::to_string).collect(),
-            (None, Some(error)) => error.faults().iter().map(|fault| fault.message.clone()).collect(),
+            (None, Some(error)) => error
+                .faults()
+                .iter()
+                .map(|fault| fault.message.clone())
+                .collect(),
             (None, None) => Vec::new(),
         }
     }
@@ -123,7 +131,12 @@ pub fn for_people(error: &anyhow::Error, exit: Exit) -> String {
     if let Some(place) = parts.place() {
         let lead = format!("  line {}: ", place.line);
         let _ = writeln!(out, "{lead}{}", printable(&place.excerpt));
-        let _ = writeln!(out, "{}{}", " ".repeat(lead.len() + place.offset), style("^").red().bold().for_stderr());
+        let _ = writeln!(
+            out,
+            "{}{}",
+            " ".repeat(lead.len() + place.offset),
+            style("^").red().bold().for_stderr()
+        );
     }
     for fault in parts.faults() {
         let _ = writeln!(out, "  - {}", printable(&fault));
@@ -134,7 +147,12 @@ pub fn for_people(error: &anyhow::Error, exit: Exit) -> String {
     if let Some(sqlstate) = parts.host.and_then(|error| error.sqlstate()) {
         let _ = writeln!(out, "  sqlstate: {}", printable(sqlstate));
     }
-    let _ = writeln!(out, "{} {}", style("next:").green().bold().for_stderr(), printable_lines(parts.hint()));
+    let _ = writeln!(
+        out,
+        "{} {}",
+        style("next:").green().bold().for_stderr(),
+        printable_lines(parts.hint())
+    );
     out
 }
 
@@ -143,11 +161,16 @@ pub fn for_people(error: &anyhow::Error, exit: Exit) -> String {
 pub fn for_machines(error: &anyhow::Error, exit: Exit, redactor: &Redactor) -> Value {
     let parts = Parts::of(error, exit);
     let redact = |text: &str| {
-        let text = parts.host.map_or_else(|| text.to_owned(), |error| error.redact(text).into_owned());
+        let text = parts
+            .host
+            .map_or_else(|| text.to_owned(), |error| error.redact(text).into_owned());
         redactor.apply(&text)
     };
     let mut messages = parts.messages.iter().map(|message| redact(message));
-    let kind = parts.own.map(|failure| failure.kind).or(parts.host.map(|error| error.kind().as_str()));
+    let kind = parts
+        .own
+        .map(|failure| failure.kind)
+        .or(parts.host.map(|error| error.kind().as_str()));
     let mut value = json!({
         "kind": kind.unwrap_or(if exit == Exit::File { "io" } else { "other" }),
         "message": messages.next(),
@@ -156,10 +179,15 @@ pub fn for_machines(error: &anyhow::Error, exit: Exit, redactor: &Redactor) -> V
         "exit_code": exit.code(),
         "retryable": parts.host.is_some_and(|error| error.is_retryable()),
     });
-    let Some(object) = value.as_object_mut() else { return value };
+    let Some(object) = value.as_object_mut() else {
+        return value;
+    };
     if let Some(error) = parts.host {
-        let attributes: serde_json::Map<String, Value> =
-            error.attributes().iter().map(|(name, value)| (name.clone(), redact(value).into())).collect();
+        let attributes: serde_json::Map<String, Value> = error
+            .attributes()
+            .iter()
+            .map(|(name, value)| (name.clone(), redact(value).into()))
+            .collect();
         object.insert("sqlstate".into(), error.sqlstate().into());
         object.insert("detail".into(), error.detail().map(redact).into());
         object.insert("position".into(), error.position().into());
@@ -204,7 +232,10 @@ fn place(sql: &str, position: u32) -> Option<Place> {
         if index <= start + length {
             let column = index - start;
             // Control characters, tabs above all, take one column each.
-            let plain: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let plain: Vec<char> = line
+                .chars()
+                .map(|c| if c.is_control() { ' ' } else { c })
+                .collect();
             let from = column.saturating_sub(EXCERPT / 2);
             let shown = plain.get(from..plain.len().min(from + EXCERPT))?;
             let before: String = plain.get(from..column)?.iter().collect();
@@ -229,12 +260,20 @@ mod tests {
     fn place_in_a_statement() {
         let sql = "SELECT 1,\n\tfroom lineitem";
         let found = place(sql, 12).unwrap();
-        assert_eq!((found.line, found.column, found.excerpt.as_str(), found.offset), (2, 2, " froom lineitem", 1));
+        assert_eq!(
+            (
+                found.line,
+                found.column,
+                found.excerpt.as_str(),
+                found.offset
+            ),
+            (2, 2, " froom lineitem", 1)
+        );
         assert_eq!(place("SELEC", 6).unwrap().offset, 5);
         assert_eq!(place("SELEC", 8), None);
         assert_eq!(place("SELEC", 0), None);
         let long = format!("SELECT {} FROM", "x, ".repeat(100));
-        let found = place(&long, 308).unwrap();
+        let found = place(&long, 309).unwrap();
         assert_eq!(found.excerpt.chars().nth(found.offset), Some('F'));
         let wide = place("SELECT '日本' x y", 13).unwrap();
         assert_eq!(wide.offset, 14);
@@ -243,10 +282,20 @@ mod tests {
     #[test]
     fn the_next_step_comes_last() {
         console::set_colors_enabled_stderr(false);
-        let failure = Failure::configuration("connection \"x\" in c.toml has 2 faults").hint("correct the file").faults(vec![
-            Fault { line: Some(3), field: "port".into(), message: "\"port\" wants a whole number".into() },
-            Fault { line: Some(4), field: "host".into(), message: "\"host\" is missing".into() },
-        ]);
+        let failure = Failure::configuration("connection \"x\" in c.toml has 2 faults")
+            .hint("correct the file")
+            .faults(vec![
+                Fault {
+                    line: Some(3),
+                    field: "port".into(),
+                    message: "\"port\" wants a whole number".into(),
+                },
+                Fault {
+                    line: Some(4),
+                    field: "host".into(),
+                    message: "\"host\" is missing".into(),
+                },
+            ]);
         let error = anyhow::Error::from(failure);
         assert_eq!(exit(&error), Some(Exit::Configuration));
         assert_eq!(
@@ -257,16 +306,30 @@ mod tests {
         let value = for_machines(&error, Exit::Configuration, &Redactor::default());
         assert_eq!(value["error"]["kind"], "configuration");
         assert_eq!(value["error"]["exit_code"], 3);
-        assert_eq!(value["error"]["faults"][0], serde_json::json!({ "line": 3, "field": "port", "message": "\"port\" wants a whole number" }));
+        assert_eq!(
+            value["error"]["faults"][0],
+            serde_json::json!({ "line": 3, "field": "port", "message": "\"port\" wants a whole number" })
+        );
     }
 
     #[test]
     fn a_reader_that_went_away_is_no_failure() {
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
         assert_eq!(exit(&anyhow::Error::from(gone())), None);
-        assert_eq!(exit(&anyhow::Error::from(gone()).context("while writing")), None);
-        assert_eq!(exit(&anyhow::Error::from(arrow_schema::ArrowError::from(gone()))), None);
-        assert_eq!(exit(&anyhow::Error::from(parquet::errors::ParquetError::from(gone()))), None);
+        assert_eq!(
+            exit(&anyhow::Error::from(gone()).context("while writing")),
+            None
+        );
+        assert_eq!(
+            exit(&anyhow::Error::from(arrow_schema::ArrowError::from(gone()))),
+            None
+        );
+        assert_eq!(
+            exit(&anyhow::Error::from(parquet::errors::ParquetError::from(
+                gone()
+            ))),
+            None
+        );
     }
 
     #[test]
@@ -275,6 +338,9 @@ mod tests {
         redactor.add("db.example.com");
         let error = anyhow::anyhow!("no answer at 10.0.0.7").context("cannot reach db.example.com");
         let value = for_machines(&error, Exit::Connection, &redactor).to_string();
-        assert!(!value.contains("example") && !value.contains("10.0.0.7"), "{value}");
+        assert!(
+            !value.contains("example") && !value.contains("10.0.0.7"),
+            "{value}"
+        );
     }
 }

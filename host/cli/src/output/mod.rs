@@ -46,7 +46,11 @@ pub fn thousands(number: u64) -> String {
 
 /// "1 row", "2 rows".
 pub fn rows(number: u64) -> String {
-    format!("{} {}", thousands(number), if number == 1 { "row" } else { "rows" })
+    format!(
+        "{} {}",
+        thousands(number),
+        if number == 1 { "row" } else { "rows" }
+    )
 }
 
 /// A size for people, in binary units.
@@ -62,7 +66,11 @@ pub fn duration(duration: Duration) -> String {
     } else if seconds < 60.0 {
         format!("{seconds:.1} s")
     } else {
-        format!("{} min {:02} s", duration.as_secs() / 60, duration.as_secs() % 60)
+        format!(
+            "{} min {:02} s",
+            duration.as_secs() / 60,
+            duration.as_secs() % 60
+        )
     }
 }
 
@@ -71,14 +79,21 @@ pub fn duration(duration: Duration) -> String {
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
     }
     out
 }
 
 /// As [`printable`], but line ends stay.
 pub fn printable_lines(text: &str) -> String {
-    text.split('\n').map(|line| printable(line.trim_end_matches('\r'))).collect::<Vec<_>>().join("\n")
+    text.split('\n')
+        .map(|line| printable(line.trim_end_matches('\r')))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[cfg(test)]
@@ -98,6 +113,9 @@ mod tests {
 
     #[test]
     fn terminals_are_not_steered_by_data() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc\u{7f}ü"), "a\\u{1b}[2Jb\\nc\\u{7f}ü");
+        assert_eq!(
+            printable("a\u{1b}[2Jb\nc\u{7f}ü"),
+            "a\\u{1b}[2Jb\\nc\\u{7f}ü"
+        );
     }
 }

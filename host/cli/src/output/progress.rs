@@ -15,16 +15,31 @@ impl Progress {
     /// Begins. `expected` is how many rows there will be, if that is known.
     pub fn new(expected: Option<u64>) -> Self {
         // Hides itself when standard error is no terminal.
-        let bar = ProgressBar::with_draw_target(expected, ProgressDrawTarget::stderr());
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if Self::visible() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        let progress = Progress {
+            bar,
+            began: Instant::now(),
+            rows: 0,
+        };
+        progress.expect(expected);
+        progress
+    }
+
+    /// How many rows there will be, if that is known.
+    pub fn expect(&self, expected: Option<u64>) {
         let template = match expected {
             Some(_) => "{bar:24} {percent:>3}%  {msg}  {elapsed}",
             None => "{spinner} {msg}  {elapsed}",
         };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+        if let Some(rows) = expected {
+            self.bar.set_length(rows);
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Progress { bar, began: Instant::now(), rows: 0 }
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.bar.set_style(style);
+        }
     }
 
     /// Whether anybody sees it.
@@ -36,9 +51,17 @@ impl Progress {
     pub fn advance(&mut self, rows: u64, bytes: u64) {
         self.rows += rows;
         // An estimate may be too low; the bar then stays full.
-        self.bar.set_position(self.bar.length().map_or(self.rows, |length| self.rows.min(length)));
+        self.bar.set_position(
+            self.bar
+                .length()
+                .map_or(self.rows, |length| self.rows.min(length)),
+        );
         let rate = rate(self.rows, self.began.elapsed());
-        self.bar.set_message(format!("{}  {}  {rate}", super::rows(self.rows), super::size(bytes)));
+        self.bar.set_message(format!(
+            "{}  {}  {rate}",
+            super::rows(self.rows),
+            super::size(bytes)
+        ));
     }
 
     /// The rows that have moved.
@@ -67,5 +90,8 @@ impl Drop for Progress {
 pub fn rate(rows: u64, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(0.001);
     // Precise enough for a rate, and never negative.
-    format!("{} rows/s", super::thousands((rows as f64 / seconds) as u64))
+    format!(
+        "{} rows/s",
+        super::thousands((rows as f64 / seconds) as u64)
+    )
 }

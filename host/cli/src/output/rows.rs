@@ -30,7 +30,11 @@ const SAMPLE_ROWS: usize = 500;
 /// # Errors
 /// When it fails on the way, or standard output cannot be written.
 pub async fn print(stream: RowStream<'_>, json: bool, began: Instant) -> anyhow::Result<()> {
-    if json { print_json(stream, began).await } else { print_table(stream, began).await }
+    if json {
+        print_json(stream, began).await
+    } else {
+        print_table(stream, began).await
+    }
 }
 
 async fn print_json(mut stream: RowStream<'_>, began: Instant) -> anyhow::Result<()> {
@@ -46,7 +50,11 @@ async fn print_json(mut stream: RowStream<'_>, began: Instant) -> anyhow::Result
         jsonl::write_arrays(&mut out, &batch)?;
         out.flush()?;
     }
-    writeln!(out, "{}", json!({ "rows": rows, "seconds": began.elapsed().as_secs_f64() }))?;
+    writeln!(
+        out,
+        "{}",
+        json!({ "rows": rows, "seconds": began.elapsed().as_secs_f64() })
+    )?;
     Ok(out.flush()?)
 }
 
@@ -62,8 +70,13 @@ async fn print_table(mut stream: RowStream<'_>, began: Instant) -> anyhow::Resul
             None => Vec::new(),
         };
         if table.is_none() {
-            let sample = cells.get(..cells.len().min(SAMPLE_ROWS)).unwrap_or_default();
-            let new = Table::new(schema.fields().iter().map(|field| heading(field)).collect(), sample);
+            let sample = cells
+                .get(..cells.len().min(SAMPLE_ROWS))
+                .unwrap_or_default();
+            let new = Table::new(
+                schema.fields().iter().map(|field| heading(field)).collect(),
+                sample,
+            );
             new.header(&mut out)?;
             table = Some(new);
         }
@@ -78,7 +91,12 @@ async fn print_table(mut stream: RowStream<'_>, began: Instant) -> anyhow::Resul
             break;
         }
     }
-    writeln!(out, "({}, {})", super::rows(rows), super::duration(began.elapsed()))?;
+    writeln!(
+        out,
+        "({}, {})",
+        super::rows(rows),
+        super::duration(began.elapsed())
+    )?;
     Ok(out.flush()?)
 }
 
@@ -86,14 +104,21 @@ fn cells(schema: &SchemaRef, batch: &RecordBatch) -> anyhow::Result<Vec<Vec<Cell
     let columns: Vec<StringArray> = (schema.fields().iter().zip(batch.columns()))
         .map(|(field, column)| text::to_text(field, column))
         .collect::<Result<_, _>>()?;
-    let cell = |column: &StringArray, row| column.is_valid(row).then(|| column.value(row).to_owned());
-    Ok((0..batch.num_rows()).map(|row| columns.iter().map(|column| cell(column, row)).collect()).collect())
+    let cell =
+        |column: &StringArray, row| column.is_valid(row).then(|| column.value(row).to_owned());
+    Ok((0..batch.num_rows())
+        .map(|row| columns.iter().map(|column| cell(column, row)).collect())
+        .collect())
 }
 
 fn heading(field: &Field) -> Column {
     // Exact numbers without a fixed precision travel as text.
-    let exact = server_type(field).is_some_and(|name| name.starts_with("numeric") || name.starts_with("decimal"));
-    Column { title: field.name().clone(), right: field.data_type().is_numeric() || exact }
+    let exact = server_type(field)
+        .is_some_and(|name| name.starts_with("numeric") || name.starts_with("decimal"));
+    Column {
+        title: field.name().clone(),
+        right: field.data_type().is_numeric() || exact,
+    }
 }
 
 fn server_type(field: &Field) -> Option<&str> {

@@ -18,12 +18,18 @@ pub struct Column {
 impl Column {
     /// A column of text.
     pub fn left(title: impl Into<String>) -> Self {
-        Column { title: title.into(), right: false }
+        Column {
+            title: title.into(),
+            right: false,
+        }
     }
 
     /// A column of numbers.
     pub fn right(title: impl Into<String>) -> Self {
-        Column { title: title.into(), right: true }
+        Column {
+            title: title.into(),
+            right: true,
+        }
     }
 }
 
@@ -52,14 +58,24 @@ pub struct Table {
 impl Table {
     /// A table whose widths fit `sample`, and the terminal if there is one.
     pub fn new(columns: Vec<Column>, sample: &[Vec<Cell>]) -> Self {
-        let terminal = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let terminal = Term::stdout()
+            .size_checked()
+            .map(|(_, columns)| usize::from(columns));
         Self::fitted(columns, sample, terminal)
     }
 
     fn fitted(columns: Vec<Column>, sample: &[Vec<Cell>], terminal: Option<usize>) -> Self {
-        let columns: Vec<Column> =
-            columns.into_iter().map(|column| Column { title: printable(&column.title), ..column }).collect();
-        let mut widths: Vec<usize> = columns.iter().map(|column| measure_text_width(&column.title)).collect();
+        let columns: Vec<Column> = columns
+            .into_iter()
+            .map(|column| Column {
+                title: printable(&column.title),
+                ..column
+            })
+            .collect();
+        let mut widths: Vec<usize> = columns
+            .iter()
+            .map(|column| measure_text_width(&column.title))
+            .collect();
         for row in sample {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell_width(cell));
@@ -69,7 +85,11 @@ impl Table {
             let gaps = GAP.len().saturating_mul(widths.len().saturating_sub(1));
             shrink(&mut widths, terminal.saturating_sub(gaps));
         }
-        Table { columns, widths, cut: terminal.is_some() }
+        Table {
+            columns,
+            widths,
+            cut: terminal.is_some(),
+        }
     }
 
     /// Writes the headings.
@@ -89,7 +109,9 @@ impl Table {
     /// # Errors
     /// When `out` fails.
     pub fn row(&self, out: &mut impl Write, cells: &[Cell]) -> io::Result<()> {
-        let texts = cells.iter().map(|cell| cell.as_deref().map_or_else(|| NULL.to_owned(), printable));
+        let texts = cells
+            .iter()
+            .map(|cell| cell.as_deref().map_or_else(|| NULL.to_owned(), printable));
         let mut texts = self.aligned(texts, |text| text);
         for (text, cell) in texts.iter_mut().zip(cells) {
             if cell.is_none() {
@@ -99,12 +121,24 @@ impl Table {
         writeln!(out, "{}", texts.join(GAP).trim_end())
     }
 
-    fn aligned(&self, texts: impl Iterator<Item = String>, styled: impl Fn(String) -> String) -> Vec<String> {
+    fn aligned(
+        &self,
+        texts: impl Iterator<Item = String>,
+        styled: impl Fn(String) -> String,
+    ) -> Vec<String> {
         texts
             .zip(self.columns.iter().zip(&self.widths))
             .map(|(text, (column, width))| {
-                let text = if self.cut { truncate_str(&text, *width, "…").into_owned() } else { text };
-                let side = if column.right { Alignment::Right } else { Alignment::Left };
+                let text = if self.cut {
+                    truncate_str(&text, *width, "…").into_owned()
+                } else {
+                    text
+                };
+                let side = if column.right {
+                    Alignment::Right
+                } else {
+                    Alignment::Left
+                };
                 styled(pad_str(&text, *width, side, None).into_owned())
             })
             .collect()
@@ -126,14 +160,19 @@ pub fn print(columns: Vec<Column>, rows: &[Vec<Cell>]) -> io::Result<()> {
 }
 
 fn cell_width(cell: &Cell) -> usize {
-    cell.as_deref().map_or(NULL.len(), |text| measure_text_width(&printable(text)))
+    cell.as_deref()
+        .map_or(NULL.len(), |text| measure_text_width(&printable(text)))
 }
 
 /// Takes width from the widest columns until the sum fits, as far as it can.
 fn shrink(widths: &mut [usize], room: usize) {
     // The widest that a column may be: raised to what the narrow ones leave.
     let mut most = LEAST_WIDTH;
-    while widths.iter().map(|width| (*width).min(most + 1)).sum::<usize>() <= room
+    while widths
+        .iter()
+        .map(|width| (*width).min(most + 1))
+        .sum::<usize>()
+        <= room
         && widths.iter().any(|width| *width > most)
     {
         most += 1;
@@ -150,10 +189,18 @@ mod tests {
     fn render(terminal: Option<usize>) -> String {
         console::set_colors_enabled(false);
         let rows = vec![
-            vec![Some("1".into()), Some("größe".into()), Some("a rather long text\nin two lines".into())],
+            vec![
+                Some("1".into()),
+                Some("größe".into()),
+                Some("a rather long text\nin two lines".into()),
+            ],
             vec![Some("-12.50".into()), None, Some("x".into())],
         ];
-        let columns = vec![Column::right("n"), Column::left("name"), Column::left("note")];
+        let columns = vec![
+            Column::right("n"),
+            Column::left("name"),
+            Column::left("note"),
+        ];
         let table = Table::fitted(columns, &rows, terminal);
         let mut out = Vec::new();
         table.header(&mut out).unwrap();

@@ -71,12 +71,18 @@ impl CsvRows {
         for at in 0..rows.record.fields.len() {
             let name = rows.field(at, 1)?.unwrap_or_default();
             if name.is_empty() {
-                return Err(Failure::data(format!("column {} has no name in the first line", at + 1))
-                    .hint("a CSV file has the names of its columns in the first line")
-                    .into());
+                return Err(Failure::data(format!(
+                    "column {} has no name in the first line",
+                    at + 1
+                ))
+                .hint("a CSV file has the names of its columns in the first line")
+                .into());
             }
             if names.iter().any(|known| known == name) {
-                return Err(Failure::data(format!("the column \"{name}\" is in the first line twice")).into());
+                return Err(Failure::data(format!(
+                    "the column \"{name}\" is in the first line twice"
+                ))
+                .into());
             }
             names.push(name.to_owned());
         }
@@ -97,9 +103,11 @@ impl CsvRows {
             let chunk = self.input.fill_buf()?;
             if chunk.is_empty() {
                 if state == State::Quoted {
-                    return Err(Failure::data(format!("the quote opened in the record of line {began} is never closed"))
-                        .hint("a quote within quotes is written twice")
-                        .into());
+                    return Err(Failure::data(format!(
+                        "the quote opened in the record of line {began} is never closed"
+                    ))
+                    .hint("a quote within quotes is written twice")
+                    .into());
                 }
                 if any {
                     fields.push((bytes.len(), quoted));
@@ -143,9 +151,12 @@ impl CsvRows {
                     }
                     (_, b'\r') => state = State::Return,
                     (State::Quote, _) => {
-                        return Err(Failure::data(format!("line {}: text follows a closing quote", self.line))
-                            .hint("a quote within quotes is written twice")
-                            .into());
+                        return Err(Failure::data(format!(
+                            "line {}: text follows a closing quote",
+                            self.line
+                        ))
+                        .hint("a quote within quotes is written twice")
+                        .into());
                     }
                     (_, _) => {
                         bytes.push(byte);
@@ -171,21 +182,31 @@ impl CsvRows {
 
     /// A field of the record; NULL when nothing is written for it.
     fn field(&self, at: usize, line: u64) -> Result<Option<&str>, Failure> {
-        let start = at.checked_sub(1).and_then(|at| self.record.fields.get(at)).map_or(0, |(end, _)| *end);
-        let (end, quoted) = self.record.fields.get(at).copied().unwrap_or((start, false));
+        let start = at
+            .checked_sub(1)
+            .and_then(|at| self.record.fields.get(at))
+            .map_or(0, |(end, _)| *end);
+        let (end, quoted) = self
+            .record
+            .fields
+            .get(at)
+            .copied()
+            .unwrap_or((start, false));
         let bytes = self.record.bytes.get(start..end).unwrap_or_default();
         if bytes.is_empty() && !quoted {
             return Ok(None);
         }
         std::str::from_utf8(bytes).map(Some).map_err(|_| {
-            Failure::data(format!("line {line}: this is not UTF-8 text")).hint("convert the file to UTF-8, for example with iconv")
+            Failure::data(format!("line {line}: this is not UTF-8 text"))
+                .hint("convert the file to UTF-8, for example with iconv")
         })
     }
 }
 
 impl TextRows for CsvRows {
     fn next(&mut self) -> anyhow::Result<Option<TextBatch>> {
-        let mut columns: Vec<StringBuilder> = self.names.iter().map(|_| StringBuilder::new()).collect();
+        let mut columns: Vec<StringBuilder> =
+            self.names.iter().map(|_| StringBuilder::new()).collect();
         let first_row = self.rows + 1;
         let mut rows = 0;
         let mut bytes = 0;
@@ -219,7 +240,10 @@ impl TextRows for CsvRows {
             rows,
             names: self.names.clone(),
             numbers: vec![true; self.names.len()],
-            columns: columns.iter_mut().map(|column| column.finish()).collect::<Vec<StringArray>>(),
+            columns: columns
+                .iter_mut()
+                .map(|column| column.finish())
+                .collect::<Vec<StringArray>>(),
         }))
     }
 
@@ -261,7 +285,10 @@ mod tests {
     }
 
     fn row(values: &[Option<&str>]) -> Vec<Option<String>> {
-        values.iter().map(|value| value.map(str::to_owned)).collect()
+        values
+            .iter()
+            .map(|value| value.map(str::to_owned))
+            .collect()
     }
 
     #[test]
@@ -270,19 +297,30 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         assert_eq!(
             rows,
-            [row(&[None, Some("")]), row(&[Some("x\"y"), Some("1,\n2")]), row(&[Some("z"), Some("NULL")])]
+            [
+                row(&[None, Some("")]),
+                row(&[Some("x\"y"), Some("1,\n2")]),
+                row(&[Some("z"), Some("NULL")])
+            ]
         );
     }
 
     #[test]
     fn one_column_keeps_its_nulls() {
-        assert_eq!(read("a\n\n\"\"\nx\n").unwrap().1, [row(&[None]), row(&[Some("")]), row(&[Some("x")])]);
+        assert_eq!(
+            read("a\n\n\"\"\nx\n").unwrap().1,
+            [row(&[None]), row(&[Some("")]), row(&[Some("x")])]
+        );
     }
 
     #[test]
     fn line_ends_and_byte_order_mark() {
         for text in ["\u{feff}a,b\r\n1,2\r\n", "a,b\r1,2\r", "a,b\n1,2"] {
-            assert_eq!(read(text).unwrap().1, [row(&[Some("1"), Some("2")])], "{text:?}");
+            assert_eq!(
+                read(text).unwrap().1,
+                [row(&[Some("1"), Some("2")])],
+                "{text:?}"
+            );
         }
     }
 
@@ -294,7 +332,10 @@ mod tests {
             ("a,a\n", "the column \"a\" is in the first line twice"),
             ("a,b\n\"1\n2\",3\n4\n", "line 4: 1 values for 2 columns"),
             ("a\n\"x\"y\n", "line 2: text follows a closing quote"),
-            ("a\n1\n\"x\n", "the quote opened in the record of line 3 is never closed"),
+            (
+                "a\n1\n\"x\n",
+                "the quote opened in the record of line 3 is never closed",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err(), expected, "{text:?}");
         }
@@ -318,19 +359,42 @@ mod tests {
                 Ok(())
             }
         }
-        let values = [None, Some(""), Some("plain"), Some("a,b"), Some("say \"x\""), Some("two\r\nlines"), Some("\\."), Some("ü")];
+        let values = [
+            None,
+            Some(""),
+            Some("plain"),
+            Some("a,b"),
+            Some("say \"x\""),
+            Some("two\r\nlines"),
+            Some("\\."),
+            Some("ü"),
+        ];
         let column: arrow_array::ArrayRef = Arc::new(StringArray::from(values.to_vec()));
-        let batch = RecordBatch::try_from_iter([("one, two", column.clone()), ("b", column)]).unwrap();
+        let batch =
+            RecordBatch::try_from_iter([("one, two", column.clone()), ("b", column)]).unwrap();
         let out = Shared::default();
-        let counted = Counted { out: Box::new(out.clone()), bytes: 0 };
-        let mut encoder = Box::new(super::super::write::CsvEncoder::new(&batch.schema(), counted).unwrap());
+        let counted = Counted {
+            out: Box::new(out.clone()),
+            bytes: 0,
+        };
+        let mut encoder =
+            Box::new(super::super::write::CsvEncoder::new(&batch.schema(), counted).unwrap());
         encoder.write(&batch).unwrap();
         let written = encoder.finish().unwrap();
         let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
         assert_eq!(written, text.len() as u64);
-        assert!(text.starts_with("\"one, two\",b\n,\n\"\",\"\"\nplain,plain\n"), "{text}");
+        assert!(
+            text.starts_with("\"one, two\",b\n,\n\"\",\"\"\nplain,plain\n"),
+            "{text}"
+        );
         let (names, rows) = read(&text).unwrap();
         assert_eq!(names, ["one, two", "b"]);
-        assert_eq!(rows, values.iter().map(|value| row(&[*value, *value])).collect::<Vec<_>>());
+        assert_eq!(
+            rows,
+            values
+                .iter()
+                .map(|value| row(&[*value, *value]))
+                .collect::<Vec<_>>()
+        );
     }
 }

@@ -27,7 +27,10 @@ impl CsvEncoder {
             write_value(&mut out, field.name())?;
         }
         out.write_all(b"\n")?;
-        Ok(CsvEncoder { schema: schema.clone(), out })
+        Ok(CsvEncoder {
+            schema: schema.clone(),
+            out,
+        })
     }
 }
 
@@ -55,7 +58,10 @@ impl Encoder for CsvEncoder {
     }
 
     fn bytes(&self) -> u64 {
-        self.out.get_ref().bytes().saturating_add(self.out.buffer().len() as u64)
+        self.out
+            .get_ref()
+            .bytes()
+            .saturating_add(self.out.buffer().len() as u64)
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<u64> {
@@ -69,7 +75,9 @@ fn write_value(out: &mut impl Write, value: &str) -> std::io::Result<()> {
     // `\.` alone on a line would end the data for psql.
     let quoted = value.is_empty()
         || value == "\\."
-        || value.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
+        || value
+            .bytes()
+            .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'));
     if !quoted {
         return out.write_all(value.as_bytes());
     }
