@@ -88,7 +88,8 @@ impl Cache {
     }
 
     fn path(&self, engine: &Engine, digest: &Digest) -> PathBuf {
-        self.folder.join(format!("{}-{}.cwasm", digest.hex(), compatibility(engine)))
+        self.folder
+            .join(format!("{}-{}.cwasm", digest.hex(), compatibility(engine)))
     }
 }
 
@@ -105,7 +106,10 @@ fn refuse_shared(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(folder)?.permissions().mode();
     if mode & 0o022 != 0 {
-        let message = format!("others can write to the cache folder {}: run `chmod go-w` on it", folder.display());
+        let message = format!(
+            "others can write to the cache folder {}: run `chmod go-w` on it",
+            folder.display()
+        );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
     }
     Ok(())

@@ -113,16 +113,26 @@ impl Config {
         }
         let message = match faults.as_slice() {
             [fault] => format!("the configuration cannot be used: {}", fault.message),
-            several => format!("the configuration cannot be used, for {} reasons", several.len()),
+            several => format!(
+                "the configuration cannot be used, for {} reasons",
+                several.len()
+            ),
         };
         Err(Error::new(ErrorKind::Configuration, message)
-            .with_hint(format!("correct the fields named; `dagflux describe {}` shows the form", descriptor.name))
+            .with_hint(format!(
+                "correct the fields named; `dagflux describe {}` shows the form",
+                descriptor.name
+            ))
             .with_faults(faults))
     }
 
     fn faults(&self, descriptor: &Descriptor, sensitive: &[&str]) -> Vec<Fault> {
         let mut faults = Vec::new();
-        let given = self.values.keys().map(String::as_str).chain(sensitive.iter().copied());
+        let given = self
+            .values
+            .keys()
+            .map(String::as_str)
+            .chain(sensitive.iter().copied());
         for name in given.filter(|name| descriptor.field(name).is_none()) {
             faults.push(Fault::new(name, unknown_field(name, descriptor)));
         }
@@ -132,14 +142,22 @@ impl Config {
             match self.values.get(name) {
                 Some(_) if field.sensitive => faults.push(Fault::new(
                     name,
-                    format!("`{name}` is sensitive: give it through the secrets, not the configuration"),
+                    format!(
+                        "`{name}` is sensitive: give it through the secrets, not the configuration"
+                    ),
                 )),
                 Some(value) => faults.extend(value_fault(field, value)),
                 None if in_secrets && !field.sensitive => {
-                    faults.push(Fault::new(name, format!("`{name}` is not sensitive: give it in the configuration")));
+                    faults.push(Fault::new(
+                        name,
+                        format!("`{name}` is not sensitive: give it in the configuration"),
+                    ));
                 }
                 None if !in_secrets && field.required && field.default.is_none() => {
-                    faults.push(Fault::new(name, format!("`{name}` is missing: {}", field.help)));
+                    faults.push(Fault::new(
+                        name,
+                        format!("`{name}` is missing: {}", field.help),
+                    ));
                 }
                 None => {}
             }
@@ -151,11 +169,18 @@ impl Config {
     pub(crate) fn store(&self, descriptor: &Descriptor) -> BTreeMap<String, String> {
         let mut store = BTreeMap::new();
         for field in descriptor.fields.iter().filter(|field| !field.sensitive) {
-            let value = self.values.get(&field.name).map(Value::to_string).or_else(|| field.default.clone());
+            let value = self
+                .values
+                .get(&field.name)
+                .map(Value::to_string)
+                .or_else(|| field.default.clone());
             store.extend(value.map(|value| (field.name.clone(), value)));
         }
         if let Some(host) = descriptor.field_with_role(Role::EndpointHost) {
-            store.insert(host.name.clone(), crate::policy::network::ENDPOINT_ALIAS.to_owned());
+            store.insert(
+                host.name.clone(),
+                crate::policy::network::ENDPOINT_ALIAS.to_owned(),
+            );
         }
         store
     }
@@ -171,8 +196,15 @@ fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
     match nearest {
         Some((_, known)) => format!("there is no field `{name}`: did you mean `{known}`?"),
         None => {
-            let known: Vec<_> = descriptor.fields.iter().map(|field| format!("`{}`", field.name)).collect();
-            format!("there is no field `{name}`: the form has {}", known.join(", "))
+            let known: Vec<_> = descriptor
+                .fields
+                .iter()
+                .map(|field| format!("`{}`", field.name))
+                .collect();
+            format!(
+                "there is no field `{name}`: the form has {}",
+                known.join(", ")
+            )
         }
     }
 }
@@ -185,16 +217,30 @@ fn value_fault(field: &Field, value: &Value) -> Option<Fault> {
             FieldKind::Integer => "a whole number",
             FieldKind::Boolean => "true or false",
         };
-        return Some(Fault::new(name, format!("`{name}` has to be {wanted}, not the {} {value}", value.kind().as_str())));
+        return Some(Fault::new(
+            name,
+            format!(
+                "`{name}` has to be {wanted}, not the {} {value}",
+                value.kind().as_str()
+            ),
+        ));
     }
     match value {
-        Value::Integer(port) if field.role == Role::EndpointPort && !(1..=65_535).contains(port) => {
-            Some(Fault::new(name, format!("`{name}` has to be between 1 and 65535, not {port}")))
+        Value::Integer(port)
+            if field.role == Role::EndpointPort && !(1..=65_535).contains(port) =>
+        {
+            Some(Fault::new(
+                name,
+                format!("`{name}` has to be between 1 and 65535, not {port}"),
+            ))
         }
-        Value::Text(text) if field.required && text.trim().is_empty() => {
-            Some(Fault::new(name, format!("`{name}` is empty: {}", field.help)))
+        Value::Text(text) if field.required && text.trim().is_empty() => Some(Fault::new(
+            name,
+            format!("`{name}` is empty: {}", field.help),
+        )),
+        Value::Text(text) if text.contains('\0') => {
+            Some(Fault::new(name, format!("`{name}` holds a NUL character")))
         }
-        Value::Text(text) if text.contains('\0') => Some(Fault::new(name, format!("`{name}` holds a NUL character"))),
         _ => None,
     }
 }
@@ -212,7 +258,9 @@ fn distance(a: &str, b: &str) -> usize {
         for (cell, y) in row.iter_mut().skip(1).zip(&b) {
             let substituted = diagonal.saturating_add(usize::from(x != *y));
             diagonal = *cell;
-            left = substituted.min(left.saturating_add(1)).min(diagonal.saturating_add(1));
+            left = substituted
+                .min(left.saturating_add(1))
+                .min(diagonal.saturating_add(1));
             *cell = left;
         }
     }

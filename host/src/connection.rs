@@ -17,8 +17,8 @@ use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
 use crate::types::{
-    BatchSize, ColumnInfo, ConnectOptions, InsertOptions, Notice, Outcome, ReadOptions, Receipt, Report, SchemaInfo,
-    TableInfo, TableName,
+    BatchSize, ColumnInfo, ConnectOptions, InsertOptions, Notice, Outcome, ReadOptions, Receipt,
+    Report, SchemaInfo, TableInfo, TableName,
 };
 
 /// An open, logged-in connection.
@@ -35,17 +35,27 @@ pub struct Connection {
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Connection").field("connector", &self.shared.connector).finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("connector", &self.shared.connector)
+            .finish_non_exhaustive()
     }
 }
 
 impl Connection {
-    pub(crate) async fn open(connector: Connector, broker: Arc<Broker>, options: ConnectOptions) -> Result<Self> {
+    pub(crate) async fn open(
+        connector: Connector,
+        broker: Arc<Broker>,
+        options: ConnectOptions,
+    ) -> Result<Self> {
         let session = Session::open(connector, broker, &options).await?;
         let shared = session.shared.clone();
         let (jobs, queue) = mpsc::channel(1);
         tokio::spawn(session.run(queue));
-        Ok(Self { jobs, shared, batch: options.batch })
+        Ok(Self {
+            jobs,
+            shared,
+            batch: options.batch,
+        })
     }
 
     /// Looks whether the connection is fit to be used.
@@ -58,7 +68,10 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_check(store, connection)).await.map(Report::from)
+                watch
+                    .call(guest.connection().call_check(store, connection))
+                    .await
+                    .map(Report::from)
             }
             .boxed()
         })
@@ -75,7 +88,10 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_schemas(store, connection)).await.map(mirrored)
+                watch
+                    .call(guest.connection().call_schemas(store, connection))
+                    .await
+                    .map(mirrored)
             }
             .boxed()
         })
@@ -94,7 +110,10 @@ impl Connection {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
                 let guest = guest.connection();
-                watch.call(guest.call_tables(store, connection, schema.as_deref())).await.map(mirrored)
+                watch
+                    .call(guest.call_tables(store, connection, schema.as_deref()))
+                    .await
+                    .map(mirrored)
             }
             .boxed()
         })
@@ -107,14 +126,19 @@ impl Connection {
     ///
     /// [`ErrorKind::TableNotFound`], [`ErrorKind::SchemaNotFound`], and what the
     /// server or the connection reports.
-    pub async fn columns(&mut self, schema: Option<&str>, table: Option<&str>) -> Result<Vec<ColumnInfo>> {
+    pub async fn columns(
+        &mut self,
+        schema: Option<&str>,
+        table: Option<&str>,
+    ) -> Result<Vec<ColumnInfo>> {
         let (schema, table) = (schema.map(str::to_owned), table.map(str::to_owned));
         self.request(|session| {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
                 let guest = guest.connection();
-                let columns = guest.call_columns(store, connection, schema.as_deref(), table.as_deref());
+                let columns =
+                    guest.call_columns(store, connection, schema.as_deref(), table.as_deref());
                 watch.call(columns).await.map(mirrored)
             }
             .boxed()
@@ -134,7 +158,13 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_preview(store, connection, &table, rows, batch)).await
+                watch
+                    .call(
+                        guest
+                            .connection()
+                            .call_preview(store, connection, &table, rows, batch),
+                    )
+                    .await
             }
             .boxed()
         })
@@ -150,13 +180,22 @@ impl Connection {
     /// reports.
     pub async fn read(&mut self, table: &TableName, options: ReadOptions) -> Result<RowStream<'_>> {
         let table = GuestTable::from(table);
-        let options =
-            wit::ReadOptions { columns: options.columns, limit: options.limit, batch: self.batch.into() };
+        let options = wit::ReadOptions {
+            columns: options.columns,
+            limit: options.limit,
+            batch: self.batch.into(),
+        };
         self.stream(move |session| {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_read(store, connection, &table, &options)).await
+                watch
+                    .call(
+                        guest
+                            .connection()
+                            .call_read(store, connection, &table, &options),
+                    )
+                    .await
             }
             .boxed()
         })
@@ -179,7 +218,13 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_query(store, connection, &sql, batch)).await
+                watch
+                    .call(
+                        guest
+                            .connection()
+                            .call_query(store, connection, &sql, batch),
+                    )
+                    .await
             }
             .boxed()
         })
@@ -197,7 +242,10 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_execute(store, connection, &sql)).await.map(Outcome::from)
+                watch
+                    .call(guest.connection().call_execute(store, connection, &sql))
+                    .await
+                    .map(Outcome::from)
             }
             .boxed()
         })
@@ -213,10 +261,17 @@ impl Connection {
     /// [`ErrorKind::TableNotFound`], [`ErrorKind::AlreadyExists`],
     /// [`ErrorKind::PermissionDenied`], and what the server or the connection
     /// reports.
-    pub async fn insert(&mut self, table: &TableName, schema: SchemaRef, options: InsertOptions) -> Result<Sink<'_>> {
+    pub async fn insert(
+        &mut self,
+        table: &TableName,
+        schema: SchemaRef,
+        options: InsertOptions,
+    ) -> Result<Sink<'_>> {
         let encoded = ipc::encode_schema(&schema)?;
         let table = GuestTable::from(table);
-        let options = wit::InsertOptions { create: options.create };
+        let options = wit::InsertOptions {
+            create: options.create,
+        };
         let (opened, answer) = oneshot::channel();
         let (commands, queue) = mpsc::channel(1);
         let job: Job = Box::new(move |session| {
@@ -224,7 +279,13 @@ impl Connection {
                 async move {
                     let connection = session.connection;
                     let (store, guest, watch) = session.instance.relational();
-                    watch.call(guest.connection().call_insert(store, connection, &table, &encoded, options)).await
+                    watch
+                        .call(
+                            guest
+                                .connection()
+                                .call_insert(store, connection, &table, &encoded, options),
+                        )
+                        .await
                 }
                 .boxed()
             })
@@ -245,7 +306,10 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call_plain(guest.connection().call_take_notices(store, connection)).await.map(mirrored)
+                watch
+                    .call_plain(guest.connection().call_take_notices(store, connection))
+                    .await
+                    .map(mirrored)
             }
             .boxed()
         })
@@ -262,7 +326,9 @@ impl Connection {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
-                watch.call(guest.connection().call_close(store, connection)).await
+                watch
+                    .call(guest.connection().call_close(store, connection))
+                    .await
             }
             .boxed()
         })
@@ -271,14 +337,27 @@ impl Connection {
 
     /// What stops this connection's statements from elsewhere.
     pub fn canceller(&self) -> Canceller {
-        Canceller { shared: self.shared.clone() }
+        Canceller {
+            shared: self.shared.clone(),
+        }
     }
 
     /// What the connection has used so far.
     pub fn receipt(&self) -> Receipt {
         let (guest_time, bytes_in, bytes_out, peak_memory) = self.shared.meter.totals();
-        let address = self.shared.broker.endpoint.as_ref().and_then(|endpoint| endpoint.reached());
-        Receipt { bytes_in, bytes_out, guest_time, peak_memory, address }
+        let address = self
+            .shared
+            .broker
+            .endpoint
+            .as_ref()
+            .and_then(|endpoint| endpoint.reached());
+        Receipt {
+            bytes_in,
+            bytes_out,
+            guest_time,
+            peak_memory,
+            address,
+        }
     }
 
     async fn send(&self, job: Job) -> Result<()> {
@@ -316,11 +395,14 @@ impl Connection {
     /// Opens a stream with `open`, and has it read ahead.
     async fn stream(
         &mut self,
-        open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<wit::RowStream>> + Send + 'static,
+        open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<wit::RowStream>>
+        + Send
+        + 'static,
     ) -> Result<RowStream<'_>> {
         let (opened, answer) = oneshot::channel();
         let (batches, queue) = mpsc::channel(stream::READ_AHEAD);
-        let job: Job = Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
+        let job: Job =
+            Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
         self.send(job).await?;
         let schema = answer.await.unwrap_or_else(|_| Err(gone()))?;
         Ok(RowStream::new(schema, queue))

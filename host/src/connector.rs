@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
-use wasmtime::component::Component;
 use wasmtime::MemoryCreator;
+use wasmtime::component::Component;
 
 use crate::bindings::RelationalConnectorPre;
 use crate::broker::Broker;
@@ -105,15 +105,30 @@ impl HostBuilder {
     /// cannot run WebAssembly.
     pub fn build(self) -> Result<Host> {
         let sandbox = Sandbox::new(self.memory).map_err(|error| {
-            Error::new(ErrorKind::Io, "the WebAssembly engine cannot run on this machine").with_source(Wasmtime(error))
+            Error::new(
+                ErrorKind::Io,
+                "the WebAssembly engine cannot run on this machine",
+            )
+            .with_source(Wasmtime(error))
         })?;
         let cache = self.cache.map(Cache::open).transpose().map_err(|error| {
-            Error::new(ErrorKind::Io, "the folder for compiled connectors cannot be used")
-                .with_hint("choose a folder that only you can write to")
-                .with_source(error)
+            Error::new(
+                ErrorKind::Io,
+                "the folder for compiled connectors cannot be used",
+            )
+            .with_hint("choose a folder that only you can write to")
+            .with_source(error)
         })?;
-        let inner = HostInner { sandbox, limits: self.limits, policy: self.policy, cache, loaded: Mutex::default() };
-        Ok(Host { inner: Arc::new(inner) })
+        let inner = HostInner {
+            sandbox,
+            limits: self.limits,
+            policy: self.policy,
+            cache,
+            loaded: Mutex::default(),
+        };
+        Ok(Host {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -153,7 +168,11 @@ impl Host {
         let mut wasm = Vec::new();
         let file = std::fs::File::open(path).map_err(unreadable)?;
         // Connectors are small files: not worth a hop to another thread.
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, most.saturating_add(1)), &mut wasm).map_err(unreadable)?;
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(file, most.saturating_add(1)),
+            &mut wasm,
+        )
+        .map_err(unreadable)?;
         self.load_bytes(&wasm).await
     }
 
@@ -167,9 +186,14 @@ impl Host {
         if wasm.len() as u64 > inner.limits.component_size {
             return Err(Error::new(
                 ErrorKind::ComponentTooLarge,
-                format!("the component is larger than {} bytes", inner.limits.component_size),
+                format!(
+                    "the component is larger than {} bytes",
+                    inner.limits.component_size
+                ),
             )
-            .with_hint("a connector is a few megabytes; an embedder can raise `Limits::component_size`"));
+            .with_hint(
+                "a connector is a few megabytes; an embedder can raise `Limits::component_size`",
+            ));
         }
         let digest = Digest::of(wasm);
         let key = digest.to_string();
@@ -177,28 +201,50 @@ impl Host {
             return Ok(connector.clone());
         }
         let (component, compiled_size, from_cache) = inner.component(wasm, &digest).await?;
-        let connector = Connector::new(self.inner.clone(), &component, digest, wasm.len() as u64, compiled_size, from_cache).await?;
+        let connector = Connector::new(
+            self.inner.clone(),
+            &component,
+            digest,
+            wasm.len() as u64,
+            compiled_size,
+            from_cache,
+        )
+        .await?;
         self.loaded().insert(key, connector.clone());
         Ok(connector)
     }
 
     fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Connector>> {
-        self.inner.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .loaded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl HostInner {
     async fn component(&self, wasm: &[u8], digest: &Digest) -> Result<(Component, u64, bool)> {
         let engine = &self.sandbox.engine;
-        if let Some((component, size)) = self.cache.as_ref().and_then(|cache| cache.load(engine, digest)) {
+        if let Some((component, size)) = self
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.load(engine, digest))
+        {
             return Ok((component, size, true));
         }
         let (own_engine, own_wasm) = (engine.clone(), wasm.to_vec());
-        let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&own_engine, &own_wasm)).await;
+        let compiled =
+            tokio::task::spawn_blocking(move || Component::from_binary(&own_engine, &own_wasm))
+                .await;
         let component = match compiled {
             Ok(Ok(component)) => component,
             Ok(Err(error)) => return Err(not_a_component(wasm, error)),
-            Err(_) => return Err(Error::new(ErrorKind::InvalidComponent, "the component cannot be compiled")),
+            Err(_) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidComponent,
+                    "the component cannot be compiled",
+                ));
+            }
         };
         let artifact = component.serialize().unwrap_or_default();
         if let Some(cache) = self.cache.as_ref().filter(|_| !artifact.is_empty()) {
@@ -220,9 +266,14 @@ fn not_a_component(wasm: &[u8], error: wasmtime::Error) -> Error {
             "the component is damaged or cut short",
             "copy or download the file again, and compare its size and digest with the original",
         ),
-        _ => ("the file is not WebAssembly", "check the path: a connector is a `.wasm` file"),
+        _ => (
+            "the file is not WebAssembly",
+            "check the path: a connector is a `.wasm` file",
+        ),
     };
-    Error::new(ErrorKind::InvalidComponent, message).with_hint(hint).with_source(Wasmtime(error))
+    Error::new(ErrorKind::InvalidComponent, message)
+        .with_hint(hint)
+        .with_source(Wasmtime(error))
 }
 
 /// A wasmtime error as a source, without its backtrace.
@@ -271,7 +322,10 @@ pub(crate) struct ConnectorInner {
 impl std::fmt::Debug for Connector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Descriptor { name, version, .. } = &self.inner.descriptor;
-        f.debug_struct("Connector").field("name", name).field("version", version).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("name", name)
+            .field("version", version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -286,26 +340,56 @@ impl Connector {
     ) -> Result<Self> {
         let engine = &host.sandbox.engine;
         let component_type = component.component_type();
-        let imports: Vec<_> = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
-        let exports: Vec<_> = component_type.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<_> = component_type
+            .imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let exports: Vec<_> = component_type
+            .exports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         let forbidden = imports::forbidden(imports.iter().map(String::as_str));
         if !forbidden.is_empty() {
-            let message = format!("the component imports {}, which no connector may have", forbidden.join(", "));
+            let message = format!(
+                "the component imports {}, which no connector may have",
+                forbidden.join(", ")
+            );
             return Err(Error::new(ErrorKind::ForbiddenImport, message)
                 .with_hint("do not use it unless you trust its author with that; a connector needs only what the contract lists"));
         }
-        let info = ComponentInfo { digest: digest.to_string(), size, compiled_size, imports, exports, from_cache };
+        let info = ComponentInfo {
+            digest: digest.to_string(),
+            size,
+            compiled_size,
+            imports,
+            exports,
+            from_cache,
+        };
         let pre = host.sandbox.linker.instantiate_pre(component).and_then(RelationalConnectorPre::new).map_err(|error| {
             Error::new(ErrorKind::NotAConnector, "the component is not a connector of a version this host knows")
                 .with_detail(format!("it exports {}", list(&info.exports)))
                 .with_hint("a connector exports dagflux:connector/descriptor@0.1.0 and dagflux:connector/relational@0.1.0")
                 .with_source(Wasmtime(error))
         })?;
-        let mut instance = Instance::new(&host, &pre, "unknown", Arc::new(Broker::nothing()), Arc::default()).await?;
+        let mut instance = Instance::new(
+            &host,
+            &pre,
+            "unknown",
+            Arc::new(Broker::nothing()),
+            Arc::default(),
+        )
+        .await?;
         let about = instance.describe().await?;
         let descriptor = Descriptor::from_guest(about)?;
         drop(instance);
-        Ok(Self { inner: Arc::new(ConnectorInner { host, pre, descriptor, info }) })
+        Ok(Self {
+            inner: Arc::new(ConnectorInner {
+                host,
+                pre,
+                descriptor,
+                info,
+            }),
+        })
     }
 
     /// What it says of itself.
@@ -336,12 +420,22 @@ impl Connector {
         options: ConnectOptions,
     ) -> Result<Connection> {
         let host = &self.inner.host;
-        let broker =
-            Broker::new(&self.inner.descriptor, &config, Arc::new(secrets), &host.policy, &host.limits).await?;
+        let broker = Broker::new(
+            &self.inner.descriptor,
+            &config,
+            Arc::new(secrets),
+            &host.policy,
+            &host.limits,
+        )
+        .await?;
         Connection::open(self.clone(), Arc::new(broker), options).await
     }
 }
 
 fn list(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        "nothing".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

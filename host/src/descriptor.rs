@@ -230,8 +230,12 @@ impl Descriptor {
             }
             properties.insert(field.name.clone(), Value::Object(property));
         }
-        let required: Vec<_> =
-            self.fields.iter().filter(|field| field.required && field.default.is_none()).map(|field| &field.name).collect();
+        let required: Vec<_> = self
+            .fields
+            .iter()
+            .filter(|field| field.required && field.default.is_none())
+            .map(|field| &field.name)
+            .collect();
         json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": format!("{} connection", self.title),
@@ -264,28 +268,43 @@ impl Descriptor {
     fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if !is_name(&self.name, '-') {
-            faults.push(format!("its name {:?} is not made of lower-case letters, digits and `-`", self.name));
+            faults.push(format!(
+                "its name {:?} is not made of lower-case letters, digits and `-`",
+                self.name
+            ));
         }
         if self.category != "relational" {
-            faults.push(format!("its category {:?} is not `relational`", self.category));
+            faults.push(format!(
+                "its category {:?} is not `relational`",
+                self.category
+            ));
         }
         let mut names = BTreeSet::new();
         for field in &self.fields {
             let name = &field.name;
             if !is_name(name, '_') {
-                faults.push(format!("the field name {name:?} is not made of lower-case letters, digits and `_`"));
+                faults.push(format!(
+                    "the field name {name:?} is not made of lower-case letters, digits and `_`"
+                ));
             }
             if !names.insert(name) {
                 faults.push(format!("there are two fields `{name}`"));
             }
             if field.kind == FieldKind::Secret && !field.sensitive {
-                faults.push(format!("the field `{name}` holds a secret but is not marked sensitive"));
+                faults.push(format!(
+                    "the field `{name}` holds a secret but is not marked sensitive"
+                ));
             }
             if field.kind == FieldKind::Secret && field.default.is_some() {
-                faults.push(format!("the field `{name}` holds a secret but has a default"));
+                faults.push(format!(
+                    "the field `{name}` holds a secret but has a default"
+                ));
             }
             if let Some(wanted) = role_kind(field.role).filter(|wanted| *wanted != field.kind) {
-                faults.push(format!("the field `{name}` has to be of the type {}", wanted.as_str()));
+                faults.push(format!(
+                    "the field `{name}` has to be of the type {}",
+                    wanted.as_str()
+                ));
             }
             if role_is_sensitive(field.role) && !field.sensitive {
                 faults.push(format!("the field `{name}` has to be marked sensitive"));
@@ -296,11 +315,23 @@ impl Descriptor {
                 _ => true,
             };
             if !default_fits {
-                faults.push(format!("the default of the field `{name}` is not of its type"));
+                faults.push(format!(
+                    "the default of the field `{name}` is not of its type"
+                ));
             }
         }
-        for role in [Role::EndpointHost, Role::EndpointPort, Role::TlsSwitch, Role::LoginName, Role::LoginPassword] {
-            let count = self.fields.iter().filter(|field| field.role == role).count();
+        for role in [
+            Role::EndpointHost,
+            Role::EndpointPort,
+            Role::TlsSwitch,
+            Role::LoginName,
+            Role::LoginPassword,
+        ] {
+            let count = self
+                .fields
+                .iter()
+                .filter(|field| field.role == role)
+                .count();
             if count > 1 {
                 faults.push(format!("{count} fields have the role {role:?}"));
             }
@@ -313,7 +344,10 @@ impl Descriptor {
 }
 
 fn is_name(name: &str, joiner: char) -> bool {
-    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joiner)
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == joiner)
 }
 
 fn role_kind(role: Role) -> Option<FieldKind> {
@@ -328,7 +362,10 @@ fn role_kind(role: Role) -> Option<FieldKind> {
 
 /// Roles whose value the host keeps to itself, whatever the connector says.
 fn role_is_sensitive(role: Role) -> bool {
-    matches!(role, Role::EndpointHost | Role::LoginName | Role::LoginPassword)
+    matches!(
+        role,
+        Role::EndpointHost | Role::LoginName | Role::LoginPassword
+    )
 }
 
 impl From<wit::Capabilities> for Capabilities {
@@ -342,8 +379,14 @@ impl From<wit::Capabilities> for Capabilities {
                 transactional: write.transactional,
                 transactional_ddl: write.transactional_ddl,
             }),
-            cancel: from.cancel.map(|cancel| CancelCapabilities { server_side: cancel.server_side }),
-            extensions: from.extensions.into_iter().map(|extension| (extension.name, extension.value)).collect(),
+            cancel: from.cancel.map(|cancel| CancelCapabilities {
+                server_side: cancel.server_side,
+            }),
+            extensions: from
+                .extensions
+                .into_iter()
+                .map(|extension| (extension.name, extension.value))
+                .collect(),
         }
     }
 }

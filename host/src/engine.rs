@@ -36,13 +36,21 @@ impl Sandbox {
             .wasm_tail_call(false);
         if let Some(memory) = memory {
             // Memory of one's own has no guard pages: every access is checked.
-            config.with_host_memory(memory).memory_reservation(0).memory_guard_size(0).memory_init_cow(false);
+            config
+                .with_host_memory(memory)
+                .memory_reservation(0)
+                .memory_guard_size(0)
+                .memory_init_cow(false);
         }
         let engine = Engine::new(&config)?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         let clock = Clock::start(engine.clone())?;
-        Ok(Self { engine, linker, clock })
+        Ok(Self {
+            engine,
+            linker,
+            clock,
+        })
     }
 
     /// Lets the clock tick for as long as the result lives.
@@ -80,7 +88,9 @@ impl Clock {
     fn start(engine: Engine) -> std::io::Result<Arc<Self>> {
         let clock = Arc::new(Self::default());
         let own = clock.clone();
-        std::thread::Builder::new().name("dagflux-clock".to_owned()).spawn(move || own.run(&engine))?;
+        std::thread::Builder::new()
+            .name("dagflux-clock".to_owned())
+            .spawn(move || own.run(&engine))?;
         Ok(clock)
     }
 
@@ -88,7 +98,10 @@ impl Clock {
         loop {
             let mut state = self.state();
             while state.running == 0 && !state.stopped {
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self
+                    .wake
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
             }
             if state.stopped {
                 return;

@@ -148,7 +148,10 @@ pub struct Fault {
 impl Fault {
     /// A fault of `field`.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+        Self {
+            field: field.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -208,7 +211,10 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_source(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
         self.inner.source = Some(Arc::new(source));
         self
     }
@@ -367,9 +373,12 @@ mod tests {
     fn only_display_names_the_host() {
         let mut redactor = Redactor::new();
         redactor.hide("host", "db.example.com");
-        let error = Error::new(ErrorKind::NameResolution, "could not resolve db.example.com")
-            .with_hint("check the name db.example.com")
-            .with_redactor(redactor);
+        let error = Error::new(
+            ErrorKind::NameResolution,
+            "could not resolve db.example.com",
+        )
+        .with_hint("check the name db.example.com")
+        .with_redactor(redactor);
         assert_eq!(error.to_string(), "could not resolve db.example.com");
         let elsewhere = format!("{error:?} {} {}", error.to_json(), error.redacted());
         assert!(!elsewhere.contains("example"), "{elsewhere}");

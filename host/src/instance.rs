@@ -42,7 +42,12 @@ impl Instance {
         meter: Arc<Meter>,
     ) -> Result<Self> {
         let log = Log::new(name, broker.redactor.clone(), host.limits.log_bytes);
-        let watch = Watch { host: host.clone(), broker: broker.clone(), meter: meter.clone(), log: log.clone() };
+        let watch = Watch {
+            host: host.clone(),
+            broker: broker.clone(),
+            meter: meter.clone(),
+            log: log.clone(),
+        };
         let state = State::new(broker, meter, log, host.limits.clone());
         let mut store = Store::new(&host.sandbox.engine, state);
         store.limiter(|state| state);
@@ -53,25 +58,45 @@ impl Instance {
             if state.meter.call_time() > state.limits.guest_time {
                 return Err(Exceeded::GuestTime.into());
             }
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(
+                1,
+                Box::pin(tokio::task::yield_now()),
+            ))
         });
-        let bindings = watch.supervise(host.limits.wall_time, pre.instantiate_async(&mut store)).await?;
-        Ok(Self { store, bindings, watch })
+        let bindings = watch
+            .supervise(host.limits.wall_time, pre.instantiate_async(&mut store))
+            .await?;
+        Ok(Self {
+            store,
+            bindings,
+            watch,
+        })
     }
 
     /// The store, and what can be called in it.
     pub(crate) fn relational(&mut self) -> (&mut Store<State>, &relational::Guest, &Watch) {
-        (&mut self.store, self.bindings.dagflux_connector_relational(), &self.watch)
+        (
+            &mut self.store,
+            self.bindings.dagflux_connector_relational(),
+            &self.watch,
+        )
     }
 
     pub(crate) async fn describe(&mut self) -> Result<wit_descriptor::About> {
-        let describe = self.bindings.dagflux_connector_descriptor().call_describe(&mut self.store);
-        self.watch.supervise(Duration::from_secs(10), describe).await
+        let describe = self
+            .bindings
+            .dagflux_connector_descriptor()
+            .call_describe(&mut self.store);
+        self.watch
+            .supervise(Duration::from_secs(10), describe)
+            .await
     }
 
     /// Drops a resource that the guest gave out, which runs code of the guest.
     pub(crate) async fn drop_resource(&mut self, resource: ResourceAny) -> Result<()> {
-        self.watch.call_plain(resource.resource_drop_async(&mut self.store)).await
+        self.watch
+            .call_plain(resource.resource_drop_async(&mut self.store))
+            .await
     }
 }
 
@@ -81,7 +106,10 @@ impl Watch {
     }
 
     /// Waits for a call that may report a failure of its own.
-    pub(crate) async fn call<T>(&self, call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>) -> Result<T> {
+    pub(crate) async fn call<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>,
+    ) -> Result<T> {
         self.call_within(self.host.limits.wall_time, call).await
     }
 
@@ -96,11 +124,18 @@ impl Watch {
     }
 
     /// Waits for a call that reports no failure.
-    pub(crate) async fn call_plain<T>(&self, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T> {
+    pub(crate) async fn call_plain<T>(
+        &self,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T> {
         self.supervise(self.host.limits.wall_time, call).await
     }
 
-    async fn supervise<T>(&self, wall_time: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T> {
+    async fn supervise<T>(
+        &self,
+        wall_time: Duration,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T> {
         let _ticking = self.host.sandbox.tick();
         self.log.begin_call();
         match timeout(wall_time, self.meter.meter(call)).await {
@@ -108,7 +143,10 @@ impl Watch {
             Ok(Err(error)) => Err(self.fault(error).with_redactor(self.broker.redactor())),
             Err(_) => Err(Error::new(
                 ErrorKind::WallTimeLimit,
-                format!("the call took longer than {} and was ended", seconds(wall_time)),
+                format!(
+                    "the call took longer than {} and was ended",
+                    seconds(wall_time)
+                ),
             )
             .with_hint("give the statement a time limit of its own, or raise `Limits::wall_time`")),
         }
@@ -166,12 +204,19 @@ fn reason(error: &wasmtime::Error) -> String {
 }
 
 fn is_out_of_handles(error: &wasmtime::Error) -> bool {
-    matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full))
+    matches!(
+        error.downcast_ref::<ResourceTableError>(),
+        Some(ResourceTableError::Full)
+    )
 }
 
 fn is_out_of_fuel(error: &wasmtime::Error) -> bool {
     // wasmtime has no type for this failure.
-    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls has been exhausted"))
+    error.chain().any(|cause| {
+        cause
+            .to_string()
+            .contains("fuel allocated for hostcalls has been exhausted")
+    })
 }
 
 fn seconds(duration: Duration) -> String {

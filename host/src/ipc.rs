@@ -32,10 +32,20 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
         if !bytes.get(body..).unwrap_or_default().is_empty() {
             return Err(invalid("bytes follow the schema"));
         }
-        let schema = message.header_as_schema().ok_or_else(|| invalid("a message other than a schema"))?;
-        let schema = arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| invalid("a schema that cannot be read").with_source(error))?;
-        match schema.fields().iter().find(|field| has_dictionary(field.data_type())) {
-            Some(field) => Err(invalid(&format!("a dictionary in the column `{}`", field.name()))),
+        let schema = message
+            .header_as_schema()
+            .ok_or_else(|| invalid("a message other than a schema"))?;
+        let schema = arrow_ipc::convert::try_fb_to_schema(schema)
+            .map_err(|error| invalid("a schema that cannot be read").with_source(error))?;
+        match schema
+            .fields()
+            .iter()
+            .find(|field| has_dictionary(field.data_type()))
+        {
+            Some(field) => Err(invalid(&format!(
+                "a dictionary in the column `{}`",
+                field.name()
+            ))),
             None => Ok(Arc::new(schema)),
         }
     })
@@ -47,7 +57,9 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
     guarded(|| {
         let (message, body) = message(&bytes)?;
         let body = bytes.slice(body);
-        let batch = message.header_as_record_batch().ok_or_else(|| invalid("a message other than a batch"))?;
+        let batch = message
+            .header_as_record_batch()
+            .ok_or_else(|| invalid("a message other than a batch"))?;
         if batch.compression().is_some() {
             return Err(invalid("a compressed batch"));
         }
@@ -62,22 +74,34 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
         if !batch.buffers().iter().flatten().all(inside) {
             return Err(invalid("a buffer outside its message"));
         }
-        read_record_batch(&body, batch, schema.clone(), &HashMap::new(), None, &MetadataVersion::V5)
-            .map_err(|error| invalid("a batch that is not of its schema").with_source(error))
+        read_record_batch(
+            &body,
+            batch,
+            schema.clone(),
+            &HashMap::new(),
+            None,
+            &MetadataVersion::V5,
+        )
+        .map_err(|error| invalid("a batch that is not of its schema").with_source(error))
     })
 }
 
 fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
-    let (Some([255, 255, 255, 255]), Some(length)) = (bytes.first_chunk::<4>(), bytes.get(4..PREFIX)) else {
+    let (Some([255, 255, 255, 255]), Some(length)) =
+        (bytes.first_chunk::<4>(), bytes.get(4..PREFIX))
+    else {
         return Err(invalid("something that is not an Arrow message"));
     };
     let length = u32::from_le_bytes(length.try_into().unwrap_or_default());
-    let body = usize::try_from(length).ok().and_then(|length| length.checked_add(PREFIX));
+    let body = usize::try_from(length)
+        .ok()
+        .and_then(|length| length.checked_add(PREFIX));
     let metadata = body.and_then(|body| bytes.get(PREFIX..body));
     let (Some(body), Some(metadata)) = (body, metadata) else {
         return Err(invalid("an Arrow message that is cut short"));
     };
-    let message = root_as_message(metadata).map_err(|_| invalid("an Arrow message that cannot be read"))?;
+    let message =
+        root_as_message(metadata).map_err(|_| invalid("an Arrow message that cannot be read"))?;
     if message.version() != MetadataVersion::V5 {
         return Err(invalid("an Arrow message of an old version"));
     }
@@ -90,9 +114,10 @@ fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
 fn has_dictionary(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(..) => true,
-        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) | DataType::Map(field, _) => {
-            has_dictionary(field.data_type())
-        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => has_dictionary(field.data_type()),
         DataType::Struct(fields) => fields.iter().any(|field| has_dictionary(field.data_type())),
         _ => false,
     }
@@ -100,23 +125,38 @@ fn has_dictionary(data_type: &DataType) -> bool {
 
 /// Should Arrow's reader panic on some input after all, it is the guest's fault.
 fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(invalid("data that Arrow cannot read")))
+    catch_unwind(AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(invalid("data that Arrow cannot read")))
 }
 
 fn invalid(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidData, format!("the connector handed over {what}"))
-        .with_hint("this is a fault of the connector: report it to its author, with the connector's version")
+    Error::new(
+        ErrorKind::InvalidData,
+        format!("the connector handed over {what}"),
+    )
+    .with_hint(
+        "this is a fault of the connector: report it to its author, with the connector's version",
+    )
 }
 
 /// `schema` as one message.
 pub fn encode_schema(schema: &Schema) -> Result<Vec<u8>> {
-    if let Some(field) = schema.fields().iter().find(|field| has_dictionary(field.data_type())) {
+    if let Some(field) = schema
+        .fields()
+        .iter()
+        .find(|field| has_dictionary(field.data_type()))
+    {
         let message = format!("the column `{}` is dictionary-encoded", field.name());
-        return Err(Error::new(ErrorKind::SchemaMismatch, message).with_hint("cast it to its value type before writing it"));
+        return Err(Error::new(ErrorKind::SchemaMismatch, message)
+            .with_hint("cast it to its value type before writing it"));
     }
     let options = IpcWriteOptions::default();
     let mut tracker = DictionaryTracker::new(false);
-    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(schema, &mut tracker, &options);
+    let encoded = IpcDataGenerator::default().schema_to_bytes_with_dictionary_tracker(
+        schema,
+        &mut tracker,
+        &options,
+    );
     let mut bytes = Vec::new();
     write_message(&mut bytes, encoded, &options).map_err(unencodable)?;
     Ok(bytes)
@@ -126,8 +166,9 @@ pub fn encode_schema(schema: &Schema) -> Result<Vec<u8>> {
 pub fn encode_batch(batch: &RecordBatch) -> Result<Vec<u8>> {
     let options = IpcWriteOptions::default();
     let mut tracker = DictionaryTracker::new(false);
-    let (_, encoded) =
-        IpcDataGenerator::default().encode(batch, &mut tracker, &options, &mut Default::default()).map_err(unencodable)?;
+    let (_, encoded) = IpcDataGenerator::default()
+        .encode(batch, &mut tracker, &options, &mut Default::default())
+        .map_err(unencodable)?;
     let mut bytes = Vec::with_capacity(encoded.arrow_data.len().saturating_add(4 * 1024));
     write_message(&mut bytes, encoded, &options).map_err(unencodable)?;
     Ok(bytes)

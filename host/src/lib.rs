@@ -42,7 +42,8 @@ pub use config::{Config, Value};
 pub use connection::{Canceller, Connection};
 pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
 pub use descriptor::{
-    CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities, Role, WriteCapabilities,
+    CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
+    Role, WriteCapabilities,
 };
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use policy::{Limits, Policy};
@@ -51,6 +52,6 @@ pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use stream::RowStream;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Finding, Generation, InsertOptions, Notice, Outcome, ReadOptions, Receipt,
-    Report, SchemaInfo, Server, Severity, TableInfo, TableKind, TableName,
+    BatchSize, ColumnInfo, ConnectOptions, Finding, Generation, InsertOptions, Notice, Outcome,
+    ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo, TableKind, TableName,
 };

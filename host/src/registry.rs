@@ -33,7 +33,10 @@ pub struct Registry {
 impl Registry {
     /// An empty registry.
     pub fn new(host: Host) -> Self {
-        Self { host, connectors: Arc::default() }
+        Self {
+            host,
+            connectors: Arc::default(),
+        }
     }
 
     /// Loads the connector in a file under a name. Returns the one that had the
@@ -42,23 +45,43 @@ impl Registry {
     /// # Errors
     ///
     /// As [`Host::load`]; the connector that has the name keeps it.
-    pub async fn load(&self, name: impl Into<String>, path: impl AsRef<Path>) -> Result<Option<Connector>> {
+    pub async fn load(
+        &self,
+        name: impl Into<String>,
+        path: impl AsRef<Path>,
+    ) -> Result<Option<Connector>> {
         let connector = self.host.load(path).await?;
-        Ok(self.connectors.write().unwrap_or_else(PoisonError::into_inner).insert(name.into(), connector))
+        Ok(self
+            .connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.into(), connector))
     }
 
     /// The connector that has the name now.
     pub fn connector(&self, name: &str) -> Option<Connector> {
-        self.connectors.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// The names, in order.
     pub fn names(&self) -> Vec<String> {
-        self.connectors.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.connectors
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .cloned()
+            .collect()
     }
 
     /// Takes a name out of the registry.
     pub fn remove(&self, name: &str) -> Option<Connector> {
-        self.connectors.write().unwrap_or_else(PoisonError::into_inner).remove(name)
+        self.connectors
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name)
     }
 }

@@ -39,7 +39,10 @@ pub struct SecretError {
 impl SecretError {
     /// What failed, without the value.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self {
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// What to do about it.

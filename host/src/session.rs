@@ -45,16 +45,28 @@ impl Shared {
     /// Asks the server to stop what the connection is doing.
     pub(crate) async fn cancel(&self) -> Result<()> {
         let Some(token) = self.token.get() else {
-            return Err(Error::new(ErrorKind::Unsupported, "the server gave nothing to cancel with"));
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the server gave nothing to cancel with",
+            ));
         };
         let mut instance = self.instance().await?;
         let (store, guest, watch) = instance.relational();
-        watch.call_within(watch.limits().connect_time, guest.call_cancel(store, token)).await
+        watch
+            .call_within(watch.limits().connect_time, guest.call_cancel(store, token))
+            .await
     }
 
     async fn instance(&self) -> Result<Instance> {
         let inner = &self.connector.inner;
-        Instance::new(&inner.host, &inner.pre, &inner.descriptor.name, self.broker.clone(), self.meter.clone()).await
+        Instance::new(
+            &inner.host,
+            &inner.pre,
+            &inner.descriptor.name,
+            self.broker.clone(),
+            self.meter.clone(),
+        )
+        .await
     }
 }
 
@@ -84,14 +96,27 @@ pub(crate) enum Interruptible<T> {
 
 impl Session {
     /// Connects and logs in.
-    pub(crate) async fn open(connector: Connector, broker: Arc<Broker>, options: &ConnectOptions) -> Result<Self> {
-        let shared = Shared { connector, broker, meter: Arc::default(), token: OnceLock::new() };
+    pub(crate) async fn open(
+        connector: Connector,
+        broker: Arc<Broker>,
+        options: &ConnectOptions,
+    ) -> Result<Self> {
+        let shared = Shared {
+            connector,
+            broker,
+            meter: Arc::default(),
+            token: OnceLock::new(),
+        };
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
         let limit = watch.limits().connect_time;
-        let timeout = options.statement_timeout.map(|limit| u32::try_from(limit.as_millis().max(1)).unwrap_or(u32::MAX));
-        let options =
-            OpenOptions { application_name: options.application_name.clone(), statement_timeout_ms: timeout };
+        let timeout = options
+            .statement_timeout
+            .map(|limit| u32::try_from(limit.as_millis().max(1)).unwrap_or(u32::MAX));
+        let options = OpenOptions {
+            application_name: options.application_name.clone(),
+            statement_timeout_ms: timeout,
+        };
         let guest = guest.connection();
         let connection = watch.call_within(limit, guest.call_open(&mut *store, &options)).await.map_err(|error| match error.kind() {
             ErrorKind::WallTimeLimit => Error::new(
@@ -103,10 +128,18 @@ impl Session {
             .with_redactor(shared.broker.redactor()),
             _ => error,
         })?;
-        if let Some(token) = watch.call_plain(guest.call_cancel_token(store, connection)).await? {
+        if let Some(token) = watch
+            .call_plain(guest.call_cancel_token(store, connection))
+            .await?
+        {
             let _ = shared.token.set(token);
         }
-        Ok(Self { instance, connection, shared: Arc::new(shared), ended: None })
+        Ok(Self {
+            instance,
+            connection,
+            shared: Arc::new(shared),
+            ended: None,
+        })
     }
 
     /// Carries out jobs until no one can send any.
@@ -124,8 +157,11 @@ impl Session {
     pub(crate) fn usable(&self) -> Result<()> {
         match self.ended {
             None => Ok(()),
-            Some(Ended { by }) => Err(Error::new(ErrorKind::Closed, format!("the connection ended earlier ({by})"))
-                .with_hint("connect again")),
+            Some(Ended { by }) => Err(Error::new(
+                ErrorKind::Closed,
+                format!("the connection ended earlier ({by})"),
+            )
+            .with_hint("connect again")),
         }
     }
 
@@ -133,7 +169,10 @@ impl Session {
     pub(crate) fn note<T>(&mut self, outcome: &Result<T>) {
         use ErrorKind::*;
         if let Err(error) = outcome
-            && matches!(error.kind(), Trap | GuestTimeLimit | WallTimeLimit | MemoryLimit | TransferLimit)
+            && matches!(
+                error.kind(),
+                Trap | GuestTimeLimit | WallTimeLimit | MemoryLimit | TransferLimit
+            )
         {
             self.end(error.kind());
         }
@@ -156,7 +195,10 @@ impl Session {
         }
         let dropped = match timeout(GRACE, self.instance.drop_resource(resource)).await {
             Ok(dropped) => dropped,
-            Err(_) => Err(Error::new(ErrorKind::WallTimeLimit, "the connector did not come to an end")),
+            Err(_) => Err(Error::new(
+                ErrorKind::WallTimeLimit,
+                "the connector did not come to an end",
+            )),
         };
         self.note(&dropped);
     }

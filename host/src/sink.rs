@@ -36,13 +36,20 @@ pub struct Sink<'c> {
 
 impl std::fmt::Debug for Sink<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sink").field("columns", &self.schema.fields().len()).finish_non_exhaustive()
+        f.debug_struct("Sink")
+            .field("columns", &self.schema.fields().len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Sink<'_> {
     pub(crate) fn new(schema: SchemaRef, commands: mpsc::Sender<Command>) -> Self {
-        Self { schema, commands, outstanding: None, connection: PhantomData }
+        Self {
+            schema,
+            commands,
+            outstanding: None,
+            connection: PhantomData,
+        }
     }
 
     /// Sends a batch of the schema the sink was opened with.
@@ -54,14 +61,20 @@ impl Sink<'_> {
     /// have been written.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.schema().fields() != self.schema.fields() {
-            return Err(Error::new(ErrorKind::SchemaMismatch, "the batch has other columns than the sink was opened with")
-                .with_hint("write batches of one schema, the one given to `insert`"));
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                "the batch has other columns than the sink was opened with",
+            )
+            .with_hint("write batches of one schema, the one given to `insert`"));
         }
         for piece in pieces(batch) {
             let encoded = ipc::encode_batch(&piece)?;
             self.settle().await?;
             let (reply, answer) = oneshot::channel();
-            self.commands.send(Command::Write(encoded, reply)).await.map_err(|_| lost())?;
+            self.commands
+                .send(Command::Write(encoded, reply))
+                .await
+                .map_err(|_| lost())?;
             self.outstanding = Some(answer);
         }
         Ok(())
@@ -76,7 +89,10 @@ impl Sink<'_> {
     pub async fn finish(mut self) -> Result<u64> {
         self.settle().await?;
         let (reply, answer) = oneshot::channel();
-        self.commands.send(Command::Finish(reply)).await.map_err(|_| lost())?;
+        self.commands
+            .send(Command::Finish(reply))
+            .await
+            .map_err(|_| lost())?;
         answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
@@ -92,14 +108,18 @@ fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     let bytes = batch.get_array_memory_size();
     let count = bytes.div_ceil(MOST_BYTES).clamp(1, batch.num_rows().max(1));
     let rows = batch.num_rows().div_ceil(count).max(1);
-    (0..count).map(move |piece| piece.saturating_mul(rows)).take_while(|start| *start < batch.num_rows()).map(
-        move |start| batch.slice(start, rows.min(batch.num_rows().saturating_sub(start))),
-    )
+    (0..count)
+        .map(move |piece| piece.saturating_mul(rows))
+        .take_while(|start| *start < batch.num_rows())
+        .map(move |start| batch.slice(start, rows.min(batch.num_rows().saturating_sub(start))))
 }
 
 fn lost() -> Error {
-    Error::new(ErrorKind::Closed, "the connection ended before the write was finished")
-        .with_hint("nothing was written; connect and write again")
+    Error::new(
+        ErrorKind::Closed,
+        "the connection ended before the write was finished",
+    )
+    .with_hint("nothing was written; connect and write again")
 }
 
 /// Opens a sink and carries out its commands, until it is finished or dropped.
@@ -157,7 +177,13 @@ async fn carry_out(session: &mut Session, sink: ResourceAny, command: Command) -
             }
         }
         Command::Finish(mut reply) => {
-            match interruptible(&shared, reply.closed(), watch.call(guest.call_finish(store, sink))).await {
+            match interruptible(
+                &shared,
+                reply.closed(),
+                watch.call(guest.call_finish(store, sink)),
+            )
+            .await
+            {
                 Interruptible::Done(outcome) => {
                     session.note(&outcome);
                     let _ = reply.send(outcome);

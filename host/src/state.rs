@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
-use wasmtime_wasi::cli::{WasiCliCtxView, WasiCliView};
-use wasmtime_wasi::random::{WasiRandomCtx, WasiRandomView};
 use wasmtime_wasi::WasiCtx;
+use wasmtime_wasi::cli::{WasiCliCtxView, WasiCliView};
+use wasmtime_wasi::clocks::{WasiClocksCtxView, WasiClocksView};
+use wasmtime_wasi::random::{WasiRandomCtx, WasiRandomView};
 use wasmtime_wasi_io::IoView;
 
 use crate::broker::Broker;
@@ -46,7 +46,15 @@ impl State {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        Self { table, broker, meter, log, limits, memory: MemoryAccount::default(), wasi }
+        Self {
+            table,
+            broker,
+            meter,
+            log,
+            limits,
+            memory: MemoryAccount::default(),
+            wasi,
+        }
     }
 
     /// Charges `bytes` of the host's memory to the instance.
@@ -58,13 +66,24 @@ impl State {
 }
 
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         self.charge(desired.saturating_sub(current) as u64)?;
         Ok(true)
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        self.memory.grow_table(desired.saturating_sub(current), &self.limits)?;
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.memory
+            .grow_table(desired.saturating_sub(current), &self.limits)?;
         Ok(true)
     }
 
@@ -89,13 +108,19 @@ impl IoView for State {
 
 impl WasiCliView for State {
     fn cli(&mut self) -> WasiCliCtxView<'_> {
-        WasiCliCtxView { ctx: self.wasi.cli(), table: &mut self.table }
+        WasiCliCtxView {
+            ctx: self.wasi.cli(),
+            table: &mut self.table,
+        }
     }
 }
 
 impl WasiClocksView for State {
     fn clocks(&mut self) -> WasiClocksCtxView<'_> {
-        WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table }
+        WasiClocksCtxView {
+            ctx: self.wasi.clocks(),
+            table: &mut self.table,
+        }
     }
 }
 

@@ -35,7 +35,12 @@ pub struct RowStream<'c> {
 
 impl RowStream<'_> {
     pub(crate) fn new(schema: SchemaRef, batches: mpsc::Receiver<Result<Option<Vec<u8>>>>) -> Self {
-        Self { schema, batches, done: false, connection: PhantomData }
+        Self {
+            schema,
+            batches,
+            done: false,
+            connection: PhantomData,
+        }
     }
 
     /// The columns, known before the first row.
@@ -46,7 +51,9 @@ impl RowStream<'_> {
 
 impl std::fmt::Debug for RowStream<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RowStream").field("columns", &self.schema.fields().len()).finish_non_exhaustive()
+        f.debug_struct("RowStream")
+            .field("columns", &self.schema.fields().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +69,11 @@ impl Stream for RowStream<'_> {
             Some(Ok(None)) => None,
             Some(Err(error)) => Some(Err(error)),
             // Only a message says that it is the end: silence is a failure.
-            None => Some(Err(Error::new(ErrorKind::Closed, "the connection's task has ended").with_hint("connect again"))),
+            None => Some(Err(Error::new(
+                ErrorKind::Closed,
+                "the connection's task has ended",
+            )
+            .with_hint("connect again"))),
         };
         if !matches!(item, Some(Ok(_))) {
             self.done = true;
@@ -106,11 +117,17 @@ pub(crate) async fn serve(
 
 async fn schema(session: &mut Session, rows: ResourceAny) -> Result<SchemaRef> {
     let (store, guest, watch) = session.instance.relational();
-    let bytes = watch.call_plain(guest.row_stream().call_schema(store, rows)).await?;
+    let bytes = watch
+        .call_plain(guest.row_stream().call_schema(store, rows))
+        .await?;
     ipc::schema(&bytes)
 }
 
-async fn hand_over(session: &mut Session, rows: ResourceAny, batches: &mpsc::Sender<Result<Option<Vec<u8>>>>) {
+async fn hand_over(
+    session: &mut Session,
+    rows: ResourceAny,
+    batches: &mpsc::Sender<Result<Option<Vec<u8>>>>,
+) {
     let shared = session.shared.clone();
     loop {
         let (store, guest, watch) = session.instance.relational();

@@ -33,12 +33,18 @@ pub struct TableName {
 impl TableName {
     /// A table in the configuration's schema.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { schema: None, name: name.into() }
+        Self {
+            schema: None,
+            name: name.into(),
+        }
     }
 
     /// A table in a schema.
     pub fn in_schema(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { schema: Some(schema.into()), name: name.into() }
+        Self {
+            schema: Some(schema.into()),
+            name: name.into(),
+        }
     }
 }
 
@@ -47,8 +53,13 @@ impl FromStr for TableName {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = || {
-            Error::new(ErrorKind::TableNotFound, format!("{text:?} is not the name of a table"))
-                .with_hint("write table, schema.table, or \"Odd.Schema\".\"Odd Table\" with double quotes")
+            Error::new(
+                ErrorKind::TableNotFound,
+                format!("{text:?} is not the name of a table"),
+            )
+            .with_hint(
+                "write table, schema.table, or \"Odd.Schema\".\"Odd Table\" with double quotes",
+            )
         };
         let mut parts = vec![String::new()];
         let mut quoted = false;
@@ -65,13 +76,20 @@ impl FromStr for TableName {
                 _ => part.push(c),
             }
         }
-        if quoted || parts.iter().any(|part| part.is_empty() || part.contains('\0')) {
+        if quoted
+            || parts
+                .iter()
+                .any(|part| part.is_empty() || part.contains('\0'))
+        {
             return Err(wrong());
         }
         let mut parts = parts.into_iter();
         match (parts.next(), parts.next(), parts.next()) {
             (Some(name), None, _) => Ok(Self { schema: None, name }),
-            (Some(schema), Some(name), None) => Ok(Self { schema: Some(schema), name }),
+            (Some(schema), Some(name), None) => Ok(Self {
+                schema: Some(schema),
+                name,
+            }),
             _ => Err(wrong()),
         }
     }
@@ -80,7 +98,11 @@ impl FromStr for TableName {
 impl std::fmt::Display for TableName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let part = |part: &str| {
-            if part.contains(['.', '"']) { format!("\"{}\"", part.replace('"', "\"\"")) } else { part.to_owned() }
+            if part.contains(['.', '"']) {
+                format!("\"{}\"", part.replace('"', "\"\""))
+            } else {
+                part.to_owned()
+            }
         };
         if let Some(schema) = &self.schema {
             write!(f, "{}.", part(schema))?;
@@ -91,7 +113,10 @@ impl std::fmt::Display for TableName {
 
 impl From<&TableName> for bindings::TableName {
     fn from(table: &TableName) -> Self {
-        Self { schema: table.schema.clone(), name: table.name.clone() }
+        Self {
+            schema: table.schema.clone(),
+            name: table.name.clone(),
+        }
     }
 }
 
@@ -107,7 +132,10 @@ pub struct BatchSize {
 
 impl Default for BatchSize {
     fn default() -> Self {
-        Self { rows: 65_536, bytes: 8 * 1024 * 1024 }
+        Self {
+            rows: 65_536,
+            bytes: 8 * 1024 * 1024,
+        }
     }
 }
 
@@ -127,7 +155,10 @@ impl BatchSize {
 
 impl From<BatchSize> for wit::BatchSize {
     fn from(size: BatchSize) -> Self {
-        Self { rows: size.rows, bytes: size.bytes }
+        Self {
+            rows: size.rows,
+            bytes: size.bytes,
+        }
     }
 }
 
@@ -146,7 +177,11 @@ pub struct ConnectOptions {
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { application_name: "dagflux".to_owned(), statement_timeout: None, batch: BatchSize::default() }
+        Self {
+            application_name: "dagflux".to_owned(),
+            statement_timeout: None,
+            batch: BatchSize::default(),
+        }
     }
 }
 
@@ -285,7 +320,10 @@ pub struct Report {
 
 impl From<wit::Report> for Report {
     fn from(from: wit::Report) -> Self {
-        Self { server: from.server.into(), findings: from.findings.into_iter().map(Into::into).collect() }
+        Self {
+            server: from.server.into(),
+            findings: from.findings.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
@@ -454,7 +492,11 @@ mod tests {
             ("with space", None, "with space"),
         ] {
             let parsed: TableName = text.parse().unwrap();
-            assert_eq!((parsed.schema.as_deref(), parsed.name.as_str()), (schema, name), "{text}");
+            assert_eq!(
+                (parsed.schema.as_deref(), parsed.name.as_str()),
+                (schema, name),
+                "{text}"
+            );
             assert_eq!(parsed.to_string().parse::<TableName>().unwrap(), parsed);
         }
         for text in ["", ".", "a.", ".b", "a.b.c", "\"open", "a\0b"] {
@@ -464,7 +506,13 @@ mod tests {
 
     #[test]
     fn batch_defaults_are_as_stated() {
-        assert_eq!(BatchSize::default(), BatchSize { rows: 65_536, bytes: 8 * 1024 * 1024 });
+        assert_eq!(
+            BatchSize::default(),
+            BatchSize {
+                rows: 65_536,
+                bytes: 8 * 1024 * 1024
+            }
+        );
         assert_eq!(ConnectOptions::default().application_name, "dagflux");
         assert_eq!(ConnectOptions::default().statement_timeout, None);
     }

@@ -43,7 +43,12 @@ pub struct Credentials {
 impl Credentials {
     /// No secrets.
     pub fn none() -> Self {
-        Self::new(Vec::new(), Arc::new(Secrets::new()), LoginPolicy::default(), Arc::default())
+        Self::new(
+            Vec::new(),
+            Arc::new(Secrets::new()),
+            LoginPolicy::default(),
+            Arc::default(),
+        )
     }
 
     /// The secrets of the given form.
@@ -53,7 +58,12 @@ impl Credentials {
         policy: LoginPolicy,
         failure: Arc<FirstFailure>,
     ) -> Self {
-        Self { fields, provider, policy, failure }
+        Self {
+            fields,
+            provider,
+            policy,
+            failure,
+        }
     }
 
     /// Tells the connector a value that it may know.
@@ -78,7 +88,10 @@ impl Credentials {
         // Counted only now: a missing password is no exchange.
         socket.begin_exchange();
         let scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
-        Ok(Exchange { socket: socket.clone(), state: State::Begun(Box::new(scram)) })
+        Ok(Exchange {
+            socket: socket.clone(),
+            state: State::Begun(Box::new(scram)),
+        })
     }
 
     /// PostgreSQL's MD5 answer.
@@ -106,7 +119,11 @@ impl Credentials {
         let password = self.value(password_field).await?;
         socket.begin_exchange();
         socket.end_login();
-        Ok(md5_hash(name.expose().as_bytes(), password.expose().as_bytes(), salt))
+        Ok(md5_hash(
+            name.expose().as_bytes(),
+            password.expose().as_bytes(),
+            salt,
+        ))
     }
 
     fn permit(&self, endpoint: &Endpoint, socket: &Connected, field: &str) -> Result<(), Refusal> {
@@ -124,14 +141,19 @@ impl Credentials {
             Ok(Some(value)) => Ok(value),
             Ok(None) => {
                 self.failure.record(
-                    Error::new(ErrorKind::Secret, format!("the server asks for the `{field}`, and none was given"))
-                        .with_hint(format!("add `{field}` to the connection's secrets")),
+                    Error::new(
+                        ErrorKind::Secret,
+                        format!("the server asks for the `{field}`, and none was given"),
+                    )
+                    .with_hint(format!("add `{field}` to the connection's secrets")),
                 );
                 Err(Denied::NoValue(format!("no value was given for `{field}`")))
             }
             Err(error) => {
                 self.failure.record(secret_failed(field, error));
-                Err(Denied::NoValue(format!("the value of `{field}` could not be had")))
+                Err(Denied::NoValue(format!(
+                    "the value of `{field}` could not be had"
+                )))
             }
         }
     }
@@ -168,11 +190,16 @@ impl Exchange {
         let State::Begun(mut scram) = std::mem::replace(&mut self.state, State::Over) else {
             return Err(Refusal::Exhausted.into());
         };
-        self.socket.with_arrived(|arrived, waiting| login::permit_challenge(&challenge, arrived, waiting))?;
+        self.socket.with_arrived(|arrived, waiting| {
+            login::permit_challenge(&challenge, arrived, waiting)
+        })?;
         login::permit_iterations(&challenge)?;
         // Thousands of hashes: not on a thread that others wait for.
-        let worked = tokio::task::spawn_blocking(move || scram.update(&challenge).map(|()| scram)).await;
-        let scram = worked.map_err(|_| Denied::Malformed)?.map_err(|_| Denied::Malformed)?;
+        let worked =
+            tokio::task::spawn_blocking(move || scram.update(&challenge).map(|()| scram)).await;
+        let scram = worked
+            .map_err(|_| Denied::Malformed)?
+            .map_err(|_| Denied::Malformed)?;
         let message = scram.message().to_vec();
         self.state = State::Answered(scram);
         Ok(message)
@@ -184,6 +211,8 @@ impl Exchange {
             return Err(Refusal::Exhausted.into());
         };
         self.socket.end_login();
-        scram.finish(outcome).map_err(|_| Denied::ServerNotAuthentic)
+        scram
+            .finish(outcome)
+            .map_err(|_| Denied::ServerNotAuthentic)
     }
 }

@@ -60,7 +60,10 @@ impl Log {
     /// Writes a message.
     pub fn write(&self, level: Level, context: &str, message: &str) {
         let message = shorten(message, LONGEST_MESSAGE);
-        let before = self.0.used.fetch_add(message.len().saturating_add(context.len()), Relaxed);
+        let before = self
+            .0
+            .used
+            .fetch_add(message.len().saturating_add(context.len()), Relaxed);
         let connector = self.0.connector.as_str();
         if before > self.0.limit {
             return;
@@ -70,24 +73,45 @@ impl Log {
             return;
         }
         let message = self.0.redactor.redact(message).escape_debug().to_string();
-        let context = self.0.redactor.redact(shorten(context, 256)).escape_debug().to_string();
+        let context = self
+            .0
+            .redactor
+            .redact(shorten(context, 256))
+            .escape_debug()
+            .to_string();
         match level {
-            Level::Trace => tracing::trace!(target: "dagflux::connector", connector, context, "{message}"),
-            Level::Debug => tracing::debug!(target: "dagflux::connector", connector, context, "{message}"),
-            Level::Info => tracing::info!(target: "dagflux::connector", connector, context, "{message}"),
-            Level::Warn => tracing::warn!(target: "dagflux::connector", connector, context, "{message}"),
-            Level::Error => tracing::error!(target: "dagflux::connector", connector, context, "{message}"),
+            Level::Trace => {
+                tracing::trace!(target: "dagflux::connector", connector, context, "{message}")
+            }
+            Level::Debug => {
+                tracing::debug!(target: "dagflux::connector", connector, context, "{message}")
+            }
+            Level::Info => {
+                tracing::info!(target: "dagflux::connector", connector, context, "{message}")
+            }
+            Level::Warn => {
+                tracing::warn!(target: "dagflux::connector", connector, context, "{message}")
+            }
+            Level::Error => {
+                tracing::error!(target: "dagflux::connector", connector, context, "{message}")
+            }
         }
     }
 
     /// Writes what the connector printed.
     pub fn print(&self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        let mut last = self.0.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self
+            .0
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         last.push_str(&text);
         if last.len() > LAST_WORDS {
             let cut = last.len().saturating_sub(LAST_WORDS);
-            let cut = (cut..last.len()).find(|at| last.is_char_boundary(*at)).unwrap_or(last.len());
+            let cut = (cut..last.len())
+                .find(|at| last.is_char_boundary(*at))
+                .unwrap_or(last.len());
             last.drain(..cut);
         }
         drop(last);
@@ -98,13 +122,20 @@ impl Log {
 
     /// What the connector printed last, redacted: after a crash, the reason.
     pub fn last_words(&self) -> Option<String> {
-        let last = self.0.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self
+            .0
+            .last_words
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let last = last.trim();
         (!last.is_empty()).then(|| self.0.redactor.redact(last).into_owned())
     }
 }
 
 fn shorten(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end))
+        .unwrap_or(0);
     text.get(..end).unwrap_or_default()
 }

@@ -37,7 +37,9 @@ impl Default for Meter {
 
 impl Meter {
     fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.origin.elapsed().as_nanos())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// Counts bytes received.
@@ -66,8 +68,14 @@ impl Meter {
 
     /// The sums so far: time worked, bytes in, bytes out, peak memory.
     pub fn totals(&self) -> (Duration, u64, u64, u64) {
-        let worked = Duration::from_nanos(self.total.load(Relaxed)).saturating_add(self.call_time());
-        (worked, self.bytes_in.load(Relaxed), self.bytes_out.load(Relaxed), self.peak_memory.load(Relaxed))
+        let worked =
+            Duration::from_nanos(self.total.load(Relaxed)).saturating_add(self.call_time());
+        (
+            worked,
+            self.bytes_in.load(Relaxed),
+            self.bytes_out.load(Relaxed),
+            self.peak_memory.load(Relaxed),
+        )
     }
 
     /// Counts the time `call` spends working, as a call of its own.
@@ -78,7 +86,11 @@ impl Meter {
     pub async fn meter<F: Future>(&self, call: F) -> F::Output {
         let spent = self.call.swap(0, Relaxed);
         self.total.fetch_add(spent, Relaxed);
-        Metered { call: pin!(call), meter: self }.await
+        Metered {
+            call: pin!(call),
+            meter: self,
+        }
+        .await
     }
 }
 
@@ -95,7 +107,9 @@ impl<F: Future> Future for Metered<'_, F> {
         self.meter.polling.store(began, Relaxed);
         let polled = self.call.as_mut().poll(context);
         self.meter.polling.store(0, Relaxed);
-        self.meter.call.fetch_add(self.meter.now().saturating_sub(began), Relaxed);
+        self.meter
+            .call
+            .fetch_add(self.meter.now().saturating_sub(began), Relaxed);
         polled
     }
 }
@@ -107,8 +121,14 @@ mod tests {
     #[tokio::test]
     async fn work_counts_and_waiting_does_not() {
         let meter = Meter::default();
-        meter.meter(tokio::time::sleep(Duration::from_millis(80))).await;
-        assert!(meter.call_time() < Duration::from_millis(40), "{:?}", meter.call_time());
+        meter
+            .meter(tokio::time::sleep(Duration::from_millis(80)))
+            .await;
+        assert!(
+            meter.call_time() < Duration::from_millis(40),
+            "{:?}",
+            meter.call_time()
+        );
         meter
             .meter(async {
                 std::thread::sleep(Duration::from_millis(30));

@@ -47,7 +47,10 @@ pub struct FirstFailure(Mutex<Option<Error>>);
 impl FirstFailure {
     /// Remembers `error`, unless something failed before.
     pub fn record(&self, error: Error) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
     }
 
     /// What failed first since the last time this was asked.
@@ -85,7 +88,11 @@ impl Broker {
                 given.push(field.name.as_str());
                 continue;
             }
-            let Some(value) = secrets.secret(&field.name).await.map_err(|error| secret_failed(&field.name, error))? else {
+            let Some(value) = secrets
+                .secret(&field.name)
+                .await
+                .map_err(|error| secret_failed(&field.name, error))?
+            else {
                 continue;
             };
             given.push(&field.name);
@@ -97,17 +104,41 @@ impl Broker {
         config.validate(descriptor, &given)?;
 
         let store = config.store(descriptor);
-        let of_role = |role| descriptor.field_with_role(role).and_then(|field| store.get(&field.name));
+        let of_role = |role| {
+            descriptor
+                .field_with_role(role)
+                .and_then(|field| store.get(&field.name))
+        };
         let port = of_role(Role::EndpointPort).and_then(|port| port.parse().ok());
         let tls = of_role(Role::TlsSwitch).is_some_and(|on| on == "true");
         let (Some(host), Some(port)) = (host, port) else {
-            return Err(Error::new(ErrorKind::Configuration, "the configuration names no host and port to connect to"));
+            return Err(Error::new(
+                ErrorKind::Configuration,
+                "the configuration names no host and port to connect to",
+            ));
         };
         let failure = Arc::<FirstFailure>::default();
-        let endpoint = Endpoint::new(host.expose(), port, tls, policy.network.clone(), limits, failure.clone());
-        let credentials =
-            Credentials::new(descriptor.fields.clone(), secrets, policy.login.clone(), failure.clone());
-        Ok(Self { config: store, endpoint: Some(Arc::new(endpoint)), credentials, redactor, failure })
+        let endpoint = Endpoint::new(
+            host.expose(),
+            port,
+            tls,
+            policy.network.clone(),
+            limits,
+            failure.clone(),
+        );
+        let credentials = Credentials::new(
+            descriptor.fields.clone(),
+            secrets,
+            policy.login.clone(),
+            failure.clone(),
+        );
+        Ok(Self {
+            config: store,
+            endpoint: Some(Arc::new(endpoint)),
+            credentials,
+            redactor,
+            failure,
+        })
     }
 
     /// `error`, as the connector told it, in the words of what really happened.
@@ -115,7 +146,14 @@ impl Broker {
         use ErrorKind::*;
         let told_by_connector = matches!(
             error.kind(),
-            NameResolution | Unreachable | ConnectTimeout | Authentication | ConnectionLost | Tls | Protocol | Other
+            NameResolution
+                | Unreachable
+                | ConnectTimeout
+                | Authentication
+                | ConnectionLost
+                | Tls
+                | Protocol
+                | Other
         );
         let error = match self.failure.take() {
             Some(cause) if told_by_connector => cause,
@@ -137,7 +175,10 @@ impl Broker {
 /// The error for a secret that could not be had.
 pub(crate) fn secret_failed(field: &str, error: SecretError) -> Error {
     let hint = error.hint().map(str::to_owned);
-    let failure = Error::new(ErrorKind::Secret, format!("the value of `{field}` could not be had: {error}"));
+    let failure = Error::new(
+        ErrorKind::Secret,
+        format!("the value of `{field}` could not be had: {error}"),
+    );
     match hint {
         Some(hint) => failure.with_hint(hint),
         None => failure.with_hint(format!("check where the connection says `{field}` is kept")),

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use super::FirstFailure;
 use crate::error::{Error, ErrorKind};
-use crate::policy::network::NetworkPolicy;
 use crate::policy::Limits;
+use crate::policy::network::NetworkPolicy;
 
 /// `wasi:sockets/network.network`: a token without a meaning of its own, since
 /// every socket leads to the same endpoint.
@@ -66,7 +66,11 @@ impl Endpoint {
         limits: &Limits,
         failure: Arc<FirstFailure>,
     ) -> Self {
-        let host = host.trim().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         Self {
             host,
             port,
@@ -91,7 +95,10 @@ impl Endpoint {
 
     /// The addresses it was resolved to.
     pub fn pinned(&self) -> Vec<SocketAddr> {
-        self.pinned.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.pinned
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The address that answered last.
@@ -106,7 +113,12 @@ impl Endpoint {
             return Ok(pinned);
         }
         let host = self.host.as_str();
-        let found = match timeout(self.connect_time, tokio::net::lookup_host((host, self.port))).await {
+        let found = match timeout(
+            self.connect_time,
+            tokio::net::lookup_host((host, self.port)),
+        )
+        .await
+        {
             Ok(Ok(found)) => found.collect::<Vec<_>>(),
             Ok(Err(error)) => {
                 self.failure.record(
@@ -148,8 +160,11 @@ impl Endpoint {
         let host = self.host.as_str();
         let Some((address, reason)) = refused else {
             self.failure.record(
-                Error::new(ErrorKind::NameResolution, format!("the host name {host} has no address"))
-                    .with_hint("check the Host field"),
+                Error::new(
+                    ErrorKind::NameResolution,
+                    format!("the host name {host} has no address"),
+                )
+                .with_hint("check the Host field"),
             );
             return Err(DialError::Unresolvable);
         };
@@ -163,7 +178,10 @@ impl Endpoint {
     /// Connects to the first address that answers.
     pub async fn dial(&self) -> Result<TcpStream, DialError> {
         let addresses = self.resolve().await?;
-        let share = self.connect_time.checked_div(u32::try_from(addresses.len()).unwrap_or(1)).unwrap_or(self.connect_time);
+        let share = self
+            .connect_time
+            .checked_div(u32::try_from(addresses.len()).unwrap_or(1))
+            .unwrap_or(self.connect_time);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
             match timeout(share, TcpStream::connect(address)).await {
@@ -202,7 +220,12 @@ impl Endpoint {
                 "check the Host and Port fields, and this machine's network",
             ),
         };
-        self.failure.record(Error::new(kind, message).with_hint(hint).with_source(error).with_retryable(true));
+        self.failure.record(
+            Error::new(kind, message)
+                .with_hint(hint)
+                .with_source(error)
+                .with_retryable(true),
+        );
         code
     }
 }
@@ -211,7 +234,11 @@ struct SocketName<'a>(&'a str, u16);
 
 impl std::fmt::Display for SocketName<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.0.contains(':') { write!(f, "[{}]:{}", self.0, self.1) } else { write!(f, "{}:{}", self.0, self.1) }
+        if self.0.contains(':') {
+            write!(f, "[{}]:{}", self.0, self.1)
+        } else {
+            write!(f, "{}:{}", self.0, self.1)
+        }
     }
 }
 

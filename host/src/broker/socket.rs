@@ -114,7 +114,11 @@ impl Connected {
             return;
         }
         let mut arrived = self.arrived();
-        arrived.extend_from_slice(bytes.get(bytes.len().saturating_sub(KEPT)..).unwrap_or(bytes));
+        arrived.extend_from_slice(
+            bytes
+                .get(bytes.len().saturating_sub(KEPT)..)
+                .unwrap_or(bytes),
+        );
         let excess = arrived.len().saturating_sub(KEPT);
         arrived.drain(..excess);
     }
@@ -263,7 +267,9 @@ enum State {
 
 impl Default for TcpSocket {
     fn default() -> Self {
-        Self { state: State::Fresh }
+        Self {
+            state: State::Fresh,
+        }
     }
 }
 
@@ -306,7 +312,13 @@ impl TcpSocket {
             State::Answered(Ok(stream)) => {
                 let connected = Connected::new(stream, meter);
                 self.state = State::Connected(connected.clone());
-                Connecting::Done(Receiver(connected.clone()), Sender { socket: connected, failed: false })
+                Connecting::Done(
+                    Receiver(connected.clone()),
+                    Sender {
+                        socket: connected,
+                        failed: false,
+                    },
+                )
             }
             State::Answered(Err(error)) => Connecting::Failed(error),
             before => {

@@ -10,6 +10,8 @@ impl store::Host for State {
 
     async fn get_all(&mut self) -> wasmtime::Result<Result<Vec<(String, String)>, store::Error>> {
         let all = self.broker.config.iter();
-        Ok(Ok(all.map(|(key, value)| (key.clone(), value.clone())).collect()))
+        Ok(Ok(all
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect()))
     }
 }

@@ -5,7 +5,12 @@ use crate::broker::log::Level;
 use crate::state::State;
 
 impl logging::Host for State {
-    async fn log(&mut self, level: logging::Level, context: String, message: String) -> wasmtime::Result<()> {
+    async fn log(
+        &mut self,
+        level: logging::Level,
+        context: String,
+        message: String,
+    ) -> wasmtime::Result<()> {
         let level = match level {
             logging::Level::Trace => Level::Trace,
             logging::Level::Debug => Level::Debug,

@@ -42,10 +42,19 @@ fn itself(state: &mut State) -> &mut State {
 fn link_clocks_and_random(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use wasmtime_wasi::clocks::WasiClocksView;
     use wasmtime_wasi::random::WasiRandomView;
-    wasi::clocks::wall_clock::add_to_linker::<_, clocks::WasiClocks>(linker, WasiClocksView::clocks)?;
-    wasi::clocks::monotonic_clock::add_to_linker::<_, clocks::WasiClocks>(linker, WasiClocksView::clocks)?;
+    wasi::clocks::wall_clock::add_to_linker::<_, clocks::WasiClocks>(
+        linker,
+        WasiClocksView::clocks,
+    )?;
+    wasi::clocks::monotonic_clock::add_to_linker::<_, clocks::WasiClocks>(
+        linker,
+        WasiClocksView::clocks,
+    )?;
     wasi::random::random::add_to_linker::<_, random::WasiRandom>(linker, WasiRandomView::random)?;
-    wasi::random::insecure_seed::add_to_linker::<_, random::WasiRandom>(linker, WasiRandomView::random)
+    wasi::random::insecure_seed::add_to_linker::<_, random::WasiRandom>(
+        linker,
+        WasiRandomView::random,
+    )
 }
 
 /// What a standard library drags in: no environment, no arguments, no input,

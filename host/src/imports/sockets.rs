@@ -2,10 +2,12 @@
 //! its endpoint.
 
 use wasmtime::component::Resource;
-use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 use wasmtime_wasi_io::poll::DynPollable;
+use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
-use crate::bindings::wasi::sockets::network::{self, ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress};
+use crate::bindings::wasi::sockets::network::{
+    self, ErrorCode, IpAddress, IpAddressFamily, IpSocketAddress,
+};
 use crate::bindings::wasi::sockets::tcp::ShutdownType;
 use crate::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp, tcp_create_socket};
 use crate::broker::network::{Addresses, DialError, Network};
@@ -38,8 +40,17 @@ impl instance_network::Host for State {
 }
 
 impl ip_name_lookup::Host for State {
-    async fn resolve_addresses(&mut self, _: Resource<Network>, name: String) -> Answer<Resource<Addresses>> {
-        let Some(endpoint) = self.broker.endpoint.clone().filter(|_| is_endpoint_name(&name)) else {
+    async fn resolve_addresses(
+        &mut self,
+        _: Resource<Network>,
+        name: String,
+    ) -> Answer<Resource<Addresses>> {
+        let Some(endpoint) = self
+            .broker
+            .endpoint
+            .clone()
+            .filter(|_| is_endpoint_name(&name))
+        else {
             return Ok(Err(ErrorCode::AccessDenied));
         };
         match endpoint.resolve().await {
@@ -50,7 +61,10 @@ impl ip_name_lookup::Host for State {
 }
 
 impl ip_name_lookup::HostResolveAddressStream for State {
-    async fn resolve_next_address(&mut self, stream: Resource<Addresses>) -> Answer<Option<IpAddress>> {
+    async fn resolve_next_address(
+        &mut self,
+        stream: Resource<Addresses>,
+    ) -> Answer<Option<IpAddress>> {
         let stream = self.table.get_mut(&stream)?;
         let [a, b, c, d] = ENDPOINT_ADDRESS.octets();
         let address = (!stream.done).then_some(IpAddress::Ipv4((a, b, c, d)));
@@ -58,7 +72,10 @@ impl ip_name_lookup::HostResolveAddressStream for State {
         Ok(Ok(address))
     }
 
-    async fn subscribe(&mut self, stream: Resource<Addresses>) -> wasmtime::Result<Resource<DynPollable>> {
+    async fn subscribe(
+        &mut self,
+        stream: Resource<Addresses>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
         wasmtime_wasi_io::poll::subscribe(&mut self.table, stream)
     }
 
@@ -89,10 +106,16 @@ impl tcp::HostTcpSocket for State {
         address: IpSocketAddress,
     ) -> Answer<()> {
         let endpoint = self.broker.endpoint.clone();
-        let Some(endpoint) = endpoint.filter(|endpoint| is_endpoint_address(standard(address), endpoint.port())) else {
+        let Some(endpoint) =
+            endpoint.filter(|endpoint| is_endpoint_address(standard(address), endpoint.port()))
+        else {
             return Ok(Err(ErrorCode::AccessDenied));
         };
-        if self.table.get_mut(&socket)?.connect(endpoint) { Ok(Ok(())) } else { Ok(Err(ErrorCode::InvalidState)) }
+        if self.table.get_mut(&socket)?.connect(endpoint) {
+            Ok(Ok(()))
+        } else {
+            Ok(Err(ErrorCode::InvalidState))
+        }
     }
 
     async fn finish_connect(
@@ -115,7 +138,10 @@ impl tcp::HostTcpSocket for State {
         }
     }
 
-    async fn subscribe(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<Resource<DynPollable>> {
+    async fn subscribe(
+        &mut self,
+        socket: Resource<TcpSocket>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
         wasmtime_wasi_io::poll::subscribe(&mut self.table, socket)
     }
 
@@ -125,7 +151,11 @@ impl tcp::HostTcpSocket for State {
             ShutdownType::Send => std::net::Shutdown::Write,
             ShutdownType::Both => std::net::Shutdown::Both,
         };
-        Ok(self.table.get(&socket)?.shutdown(how).map_err(|_| ErrorCode::InvalidState))
+        Ok(self
+            .table
+            .get(&socket)?
+            .shutdown(how)
+            .map_err(|_| ErrorCode::InvalidState))
     }
 
     async fn drop(&mut self, socket: Resource<TcpSocket>) -> wasmtime::Result<()> {
@@ -135,7 +165,10 @@ impl tcp::HostTcpSocket for State {
         Ok(())
     }
 
-    async fn address_family(&mut self, _: Resource<TcpSocket>) -> wasmtime::Result<IpAddressFamily> {
+    async fn address_family(
+        &mut self,
+        _: Resource<TcpSocket>,
+    ) -> wasmtime::Result<IpAddressFamily> {
         Ok(IpAddressFamily::Ipv4)
     }
 
@@ -149,11 +182,19 @@ impl tcp::HostTcpSocket for State {
             return Ok(Err(ErrorCode::InvalidState));
         };
         let [a, b, c, d] = ENDPOINT_ADDRESS.octets();
-        let address = network::Ipv4SocketAddress { port: endpoint.port(), address: (a, b, c, d) };
+        let address = network::Ipv4SocketAddress {
+            port: endpoint.port(),
+            address: (a, b, c, d),
+        };
         Ok(Ok(IpSocketAddress::Ipv4(address)))
     }
 
-    async fn start_bind(&mut self, _: Resource<TcpSocket>, _: Resource<Network>, _: IpSocketAddress) -> Answer<()> {
+    async fn start_bind(
+        &mut self,
+        _: Resource<TcpSocket>,
+        _: Resource<Network>,
+        _: IpSocketAddress,
+    ) -> Answer<()> {
         Ok(Err(ErrorCode::AccessDenied))
     }
 
@@ -172,7 +213,11 @@ impl tcp::HostTcpSocket for State {
     async fn accept(
         &mut self,
         _: Resource<TcpSocket>,
-    ) -> Answer<(Resource<TcpSocket>, Resource<DynInputStream>, Resource<DynOutputStream>)> {
+    ) -> Answer<(
+        Resource<TcpSocket>,
+        Resource<DynInputStream>,
+        Resource<DynOutputStream>,
+    )> {
         Ok(Err(ErrorCode::AccessDenied))
     }
 

@@ -35,11 +35,16 @@ const PERMITTED: &[&str] = &[
 ///
 /// Names are those of a component type, such as `wasi:io/streams@0.2.6`.
 pub fn forbidden<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    names.into_iter().filter(|name| !is_permitted(name)).collect()
+    names
+        .into_iter()
+        .filter(|name| !is_permitted(name))
+        .collect()
 }
 
 fn is_permitted(name: &str) -> bool {
-    let interface = name.split_once('@').map_or(name, |(interface, _)| interface);
+    let interface = name
+        .split_once('@')
+        .map_or(name, |(interface, _)| interface);
     PERMITTED.contains(&interface)
 }
 
@@ -66,7 +71,14 @@ mod tests {
 
     #[test]
     fn the_contract_is_permitted_in_any_version() {
-        assert!(forbidden(["wasi:io/streams@0.2.0", "wasi:io/streams@0.2.12", "wasi:io/streams"]).is_empty());
+        assert!(
+            forbidden([
+                "wasi:io/streams@0.2.0",
+                "wasi:io/streams@0.2.12",
+                "wasi:io/streams"
+            ])
+            .is_empty()
+        );
         assert!(forbidden(PERMITTED.iter().copied()).is_empty());
     }
 }

@@ -139,7 +139,11 @@ impl MemoryAccount {
 
     /// Grants `more` bytes, or refuses.
     pub fn grow(&mut self, more: u64, limits: &Limits) -> Result<(), Exceeded> {
-        let used = self.used.checked_add(more).filter(|used| *used <= limits.memory).ok_or(Exceeded::Memory)?;
+        let used = self
+            .used
+            .checked_add(more)
+            .filter(|used| *used <= limits.memory)
+            .ok_or(Exceeded::Memory)?;
         self.used = used;
         self.peak = self.peak.max(used);
         Ok(())
@@ -206,7 +210,10 @@ mod tests {
         let limits = Limits::default();
         let mut account = MemoryAccount::default();
         assert_eq!(account.grow_table(15_000, &limits), Ok(()));
-        assert_eq!(account.grow_table(5_001, &limits), Err(Exceeded::TableElements));
+        assert_eq!(
+            account.grow_table(5_001, &limits),
+            Err(Exceeded::TableElements)
+        );
         assert_eq!(account.grow_table(5_000, &limits), Ok(()));
     }
 }

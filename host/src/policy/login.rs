@@ -99,7 +99,11 @@ pub fn permit_exchange(fields: &[Field], name: &str, channel: Channel) -> Result
 /// A server that waits for the answer to a challenge has sent nothing after it.
 /// Were any bytes of the past accepted, a connector could make the server echo
 /// a challenge of its own making inside an error message.
-pub fn permit_challenge(challenge: &[u8], arrived: &[u8], more_waiting: bool) -> Result<(), Refusal> {
+pub fn permit_challenge(
+    challenge: &[u8],
+    arrived: &[u8],
+    more_waiting: bool,
+) -> Result<(), Refusal> {
     if challenge.is_empty() || more_waiting || !arrived.ends_with(challenge) {
         return Err(Refusal::UnexpectedChallenge);
     }
@@ -121,7 +125,10 @@ pub fn permit_iterations(server_first: &[u8]) -> Result<u32, Refusal> {
 }
 
 fn find<'a>(fields: &'a [Field], name: &str) -> Result<&'a Field, Refusal> {
-    fields.iter().find(|field| field.name == name && field.sensitive).ok_or(Refusal::NoSuchField)
+    fields
+        .iter()
+        .find(|field| field.name == name && field.sensitive)
+        .ok_or(Refusal::NoSuchField)
 }
 
 #[cfg(test)]
@@ -147,20 +154,35 @@ mod tests {
             field("username", FieldKind::Text, Role::LoginName),
             field("password", FieldKind::Secret, Role::LoginPassword),
             field("token", FieldKind::Secret, Role::None),
-            Field { sensitive: false, ..field("database", FieldKind::Text, Role::None) },
+            Field {
+                sensitive: false,
+                ..field("database", FieldKind::Text, Role::None)
+            },
         ]
     }
 
-    const PLAIN: Channel = Channel { must_be_secure: false, is_secure: false, exchanges: 0 };
+    const PLAIN: Channel = Channel {
+        must_be_secure: false,
+        is_secure: false,
+        exchanges: 0,
+    };
 
     #[test]
     fn only_the_login_name_is_revealed() {
         assert_eq!(permit_reveal(&form(), "username"), Ok(()));
         for name in ["host", "password", "token"] {
-            assert_eq!(permit_reveal(&form(), name), Err(Refusal::WrongUse), "{name}");
+            assert_eq!(
+                permit_reveal(&form(), name),
+                Err(Refusal::WrongUse),
+                "{name}"
+            );
         }
         for name in ["database", "nonsense", ""] {
-            assert_eq!(permit_reveal(&form(), name), Err(Refusal::NoSuchField), "{name}");
+            assert_eq!(
+                permit_reveal(&form(), name),
+                Err(Refusal::NoSuchField),
+                "{name}"
+            );
         }
         let lying = [field("username", FieldKind::Secret, Role::LoginName)];
         assert_eq!(permit_reveal(&lying, "username"), Err(Refusal::WrongUse));
@@ -170,13 +192,32 @@ mod tests {
     fn only_the_password_logs_in_and_once_and_on_the_right_channel() {
         assert_eq!(permit_exchange(&form(), "password", PLAIN), Ok(()));
         for name in ["username", "host", "token"] {
-            assert_eq!(permit_exchange(&form(), name, PLAIN), Err(Refusal::WrongUse), "{name}");
+            assert_eq!(
+                permit_exchange(&form(), name, PLAIN),
+                Err(Refusal::WrongUse),
+                "{name}"
+            );
         }
-        let used = Channel { exchanges: 1, ..PLAIN };
-        assert_eq!(permit_exchange(&form(), "password", used), Err(Refusal::Exhausted));
-        let bare = Channel { must_be_secure: true, ..PLAIN };
-        assert_eq!(permit_exchange(&form(), "password", bare), Err(Refusal::InsecureChannel));
-        let secure = Channel { is_secure: true, ..bare };
+        let used = Channel {
+            exchanges: 1,
+            ..PLAIN
+        };
+        assert_eq!(
+            permit_exchange(&form(), "password", used),
+            Err(Refusal::Exhausted)
+        );
+        let bare = Channel {
+            must_be_secure: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            permit_exchange(&form(), "password", bare),
+            Err(Refusal::InsecureChannel)
+        );
+        let secure = Channel {
+            is_secure: true,
+            ..bare
+        };
         assert_eq!(permit_exchange(&form(), "password", secure), Ok(()));
     }
 
@@ -185,11 +226,28 @@ mod tests {
         let challenge = b"r=abc,s=AAAA,i=4096";
         let arrived = [b"R\0\0\0\x1b\0\0\0\x0b".as_slice(), challenge].concat();
         assert_eq!(permit_challenge(challenge, &arrived, false), Ok(()));
-        assert_eq!(permit_challenge(challenge, &arrived, true), Err(Refusal::UnexpectedChallenge));
-        let echoed = [b"EFATAL database \"".as_slice(), challenge, b"\" does not exist\0\0"].concat();
-        assert_eq!(permit_challenge(challenge, &echoed, false), Err(Refusal::UnexpectedChallenge));
-        assert_eq!(permit_challenge(b"r=abc,s=AAAA,i=1", &arrived, false), Err(Refusal::UnexpectedChallenge));
-        assert_eq!(permit_challenge(b"", &arrived, false), Err(Refusal::UnexpectedChallenge));
+        assert_eq!(
+            permit_challenge(challenge, &arrived, true),
+            Err(Refusal::UnexpectedChallenge)
+        );
+        let echoed = [
+            b"EFATAL database \"".as_slice(),
+            challenge,
+            b"\" does not exist\0\0",
+        ]
+        .concat();
+        assert_eq!(
+            permit_challenge(challenge, &echoed, false),
+            Err(Refusal::UnexpectedChallenge)
+        );
+        assert_eq!(
+            permit_challenge(b"r=abc,s=AAAA,i=1", &arrived, false),
+            Err(Refusal::UnexpectedChallenge)
+        );
+        assert_eq!(
+            permit_challenge(b"", &arrived, false),
+            Err(Refusal::UnexpectedChallenge)
+        );
     }
 
     #[test]
@@ -197,8 +255,21 @@ mod tests {
         let message = |count: &str| format!("r=abc,s=AAAA,i={count}").into_bytes();
         assert_eq!(permit_iterations(&message("4096")), Ok(4_096));
         assert_eq!(permit_iterations(&message("100000")), Ok(100_000));
-        for count in ["1", "4095", "100001", "2147483648", "99999999999", "", "-1", "x"] {
-            assert_eq!(permit_iterations(&message(count)), Err(Refusal::Iterations), "{count}");
+        for count in [
+            "1",
+            "4095",
+            "100001",
+            "2147483648",
+            "99999999999",
+            "",
+            "-1",
+            "x",
+        ] {
+            assert_eq!(
+                permit_iterations(&message(count)),
+                Err(Refusal::Iterations),
+                "{count}"
+            );
         }
         assert_eq!(permit_iterations(b"r=abc,s=AAAA"), Err(Refusal::Iterations));
         assert_eq!(permit_iterations(b"\xff"), Err(Refusal::Iterations));

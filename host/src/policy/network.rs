@@ -61,13 +61,18 @@ fn is_multicast(address: IpAddr) -> bool {
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || embedded_v4(v6).is_some_and(|v4| v4.is_link_local()),
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || embedded_v4(v6).is_some_and(|v4| v4.is_link_local())
+        }
     }
 }
 
 fn is_metadata(address: IpAddr) -> bool {
     // AWS, Azure, Google and others; Alibaba; AWS over IPv6.
-    const V4: [Ipv4Addr; 2] = [Ipv4Addr::new(169, 254, 169, 254), Ipv4Addr::new(100, 100, 100, 200)];
+    const V4: [Ipv4Addr; 2] = [
+        Ipv4Addr::new(169, 254, 169, 254),
+        Ipv4Addr::new(100, 100, 100, 200),
+    ];
     const V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
     match address {
         IpAddr::V4(v4) => V4.contains(&v4),
@@ -102,7 +107,15 @@ mod tests {
     #[test]
     fn ordinary_servers_are_permitted() {
         let policy = NetworkPolicy::default();
-        for address in ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "203.0.113.9", "2001:db8::1", "::ffff:10.0.0.1"] {
+        for address in [
+            "127.0.0.1",
+            "::1",
+            "10.1.2.3",
+            "192.168.1.1",
+            "203.0.113.9",
+            "2001:db8::1",
+            "::ffff:10.0.0.1",
+        ] {
             assert_eq!(policy.permit(address.parse().unwrap()), Ok(()), "{address}");
         }
     }
@@ -121,7 +134,12 @@ mod tests {
             "64:ff9b::100.100.100.200",
         ];
         for address in refused {
-            assert!(NetworkPolicy::default().permit(address.parse().unwrap()).is_err(), "{address}");
+            assert!(
+                NetworkPolicy::default()
+                    .permit(address.parse().unwrap())
+                    .is_err(),
+                "{address}"
+            );
             let open = NetworkPolicy::default().with_link_local(true);
             assert_eq!(open.permit(address.parse().unwrap()), Ok(()), "{address}");
         }
@@ -135,12 +153,27 @@ mod tests {
     fn the_endpoint_is_one_name_and_one_address() {
         assert!(is_endpoint_name("endpoint.internal"));
         assert!(is_endpoint_name("Endpoint.Internal"));
-        for name in ["endpoint.internal.", "x.endpoint.internal", "endpoint", "localhost", "192.0.2.1", ""] {
+        for name in [
+            "endpoint.internal.",
+            "x.endpoint.internal",
+            "endpoint",
+            "localhost",
+            "192.0.2.1",
+            "",
+        ] {
             assert!(!is_endpoint_name(name), "{name}");
         }
         assert!(is_endpoint_address("192.0.2.1:5432".parse().unwrap(), 5432));
-        for address in ["192.0.2.1:5433", "192.0.2.2:5432", "127.0.0.1:5432", "[::ffff:192.0.2.1]:5432"] {
-            assert!(!is_endpoint_address(address.parse().unwrap(), 5432), "{address}");
+        for address in [
+            "192.0.2.1:5433",
+            "192.0.2.2:5432",
+            "127.0.0.1:5432",
+            "[::ffff:192.0.2.1]:5432",
+        ] {
+            assert!(
+                !is_endpoint_address(address.parse().unwrap(), 5432),
+                "{address}"
+            );
         }
     }
 }

@@ -24,7 +24,8 @@ impl Redactor {
             return;
         }
         self.values.push((value.to_owned(), format!("[{field}]")));
-        self.values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        self.values
+            .sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
     }
 
     /// `text` with every hidden value replaced.
@@ -41,7 +42,9 @@ impl Redactor {
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.values.iter().map(|(_, label)| label)).finish()
+        f.debug_list()
+            .entries(self.values.iter().map(|(_, label)| label))
+            .finish()
     }
 }
 
@@ -100,6 +103,9 @@ mod tests {
     #[test]
     fn debug_tells_no_value() {
         let shown = format!("{:?}", redactor());
-        assert!(!shown.contains("example") && !shown.contains("\"al\""), "{shown}");
+        assert!(
+            !shown.contains("example") && !shown.contains("\"al\""),
+            "{shown}"
+        );
     }
 }
