@@ -117,6 +117,14 @@ impl Broker {
                 "the configuration names no host and port to connect to",
             ));
         };
+        if tls {
+            // Not even an attempt: a connector could ignore the switch.
+            return Err(Error::new(
+                ErrorKind::Tls,
+                "the connection asks for encryption, which this version cannot do yet",
+            )
+            .with_hint("turn Use SSL off if the network to the server can be trusted; otherwise wait for a version with TLS"));
+        }
         let failure = Arc::<FirstFailure>::default();
         let endpoint = Endpoint::new(
             host.expose(),

@@ -188,6 +188,8 @@ impl Endpoint {
                 Ok(Ok(stream)) => {
                     prepare(&stream).map_err(|error| self.refuse(address, error))?;
                     *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    // What failed on the way here has been made good.
+                    self.failure.take();
                     return Ok(stream);
                 }
                 Ok(Err(error)) => last = error,
