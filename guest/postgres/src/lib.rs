@@ -11,7 +11,7 @@
 //! | [`auth`] | logging in through the host's `credentials`, without the password |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`catalog`], [`check`], [`cancel`] | the operations |
+//! | [`query`], [`read`], [`write`], [`catalog`], [`check`], [`cancel`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.
@@ -34,22 +34,21 @@ pub mod rows;
 pub mod session;
 pub mod sqlstate;
 pub mod types;
+pub mod write;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use dagflux_guest::bindings::dagflux::connector::types::{
-    Error as WitError, ErrorKind, Notice, TableName,
-};
+use dagflux_guest::BatchLimits;
+use dagflux_guest::bindings::dagflux::connector::types::{Error as WitError, Notice, TableName};
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     self as wit_descriptor, About,
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     self, BatchSize, CancelToken, Column, Connection, InsertOptions, OpenOptions, Outcome,
-    ReadOptions, Report, RowStream, Schema, Sink, Table,
+    ReadOptions, Report, RowStream, Schema, Table,
 };
-use dagflux_guest::{BatchLimits, Error};
 
 use read::Selection;
 use rows::{Rows, Shared};
@@ -67,7 +66,7 @@ pub struct OpenConnection(Shared);
 pub struct OpenRows(RefCell<Rows>);
 
 /// The resource `sink`.
-pub struct OpenSink;
+pub struct OpenSink(RefCell<write::Sink>);
 
 impl wit_descriptor::Guest for Connector {
     fn describe() -> About {
@@ -180,11 +179,18 @@ impl relational::GuestConnection for OpenConnection {
 
     fn insert(
         &self,
-        _table: TableName,
-        _schema: Vec<u8>,
-        _options: InsertOptions,
-    ) -> Result<Sink, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+        table: TableName,
+        schema: Vec<u8>,
+        options: InsertOptions,
+    ) -> Result<relational::Sink, WitError> {
+        let sink = write::insert(
+            &self.0,
+            table.schema.as_deref(),
+            &table.name,
+            &schema,
+            options.create,
+        )?;
+        Ok(relational::Sink::new(OpenSink(RefCell::new(sink))))
     }
 
     fn take_notices(&self) -> Vec<Notice> {
@@ -210,11 +216,11 @@ impl relational::GuestRowStream for OpenRows {
 }
 
 impl relational::GuestSink for OpenSink {
-    fn write(&self, _batch: Vec<u8>) -> Result<(), WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+    fn write(&self, batch: Vec<u8>) -> Result<(), WitError> {
+        Ok(self.0.borrow_mut().write(batch)?)
     }
 
     fn finish(&self) -> Result<u64, WitError> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet").into())
+        Ok(self.0.borrow_mut().finish()?)
     }
 }

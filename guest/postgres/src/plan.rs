@@ -18,6 +18,9 @@ pub struct Plan {
     columns: Vec<(Kind, String)>,
     /// The Arrow schema.
     pub schema: Schema,
+    /// The statement, if it has to be parsed again: the question what its types are called has
+    /// taken its place as the unnamed statement. (A named one would get lost behind a pooler.)
+    pub parse_again: Option<String>,
 }
 
 impl Plan {
@@ -78,10 +81,10 @@ pub fn prepare(session: &mut Session, sql: &str) -> Result<Plan> {
         )
         .with_hint("use a SELECT here, and `execute` for a statement that changes something"));
     };
-    plan(session, columns)
+    plan(session, sql, columns)
 }
 
-fn plan(session: &mut Session, columns: Vec<ColumnDescription>) -> Result<Plan> {
+fn plan(session: &mut Session, sql: &str, columns: Vec<ColumnDescription>) -> Result<Plan> {
     let mappings: Vec<_> = columns
         .iter()
         .map(|column| mapping::map(column.type_oid, column.modifier))
@@ -106,6 +109,7 @@ fn plan(session: &mut Session, columns: Vec<ColumnDescription>) -> Result<Plan> 
             .map(|(mapping, column)| (mapping.kind, column.name))
             .collect(),
         schema: Schema::new(fields),
+        parse_again: (!named.is_empty()).then(|| sql.to_owned()),
     })
 }
 

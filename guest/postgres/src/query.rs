@@ -13,8 +13,8 @@ use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Error, Result};
 
 use crate::plan;
-use crate::protocol::backend::Message;
-use crate::protocol::frontend;
+use crate::protocol::backend::{CommandCompleteBody, Message};
+use crate::protocol::{Violation, frontend};
 use crate::rows::{Rows, Shared};
 use crate::session::unexpected;
 
@@ -38,6 +38,21 @@ pub struct Outcome {
     pub command: String,
     /// The number of rows in it.
     pub rows: Option<u64>,
+}
+
+/// What a command tag says.
+///
+/// # Errors
+/// `protocol`, if it is not text.
+pub fn outcome(body: &CommandCompleteBody) -> Result<Outcome> {
+    let command = body.tag().map_err(Violation::from)?.to_owned();
+    Ok(Outcome {
+        rows: command
+            .rsplit(' ')
+            .next()
+            .and_then(|count| count.parse().ok()),
+        command,
+    })
 }
 
 /// Runs one statement, which takes effect at once.
@@ -68,19 +83,7 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
                     rows: None,
                 });
             }
-            Message::CommandComplete(body) => {
-                let command = body
-                    .tag()
-                    .map_err(|error| crate::protocol::Violation::from(error))?
-                    .to_owned();
-                outcome = Some(Outcome {
-                    rows: command
-                        .rsplit(' ')
-                        .next()
-                        .and_then(|count| count.parse().ok()),
-                    command,
-                });
-            }
+            Message::CommandComplete(body) => outcome = Some(self::outcome(&body)?),
             Message::CopyOutResponse(_) => copy = true,
             Message::CopyInResponse(_) => {
                 // The server fails the statement with this text and skips to the Sync, which

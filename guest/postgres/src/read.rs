@@ -11,6 +11,7 @@ use dagflux_guest::{BatchLimits, Result};
 use crate::dialect::{qualified, quote};
 use crate::plan;
 use crate::rows::{Rows, Shared};
+use crate::sqlstate;
 
 /// What to read.
 #[derive(Debug, Clone, Default)]
@@ -32,20 +33,28 @@ pub fn read(
     selection: &Selection,
     limits: BatchLimits,
 ) -> Result<Rows> {
-    let (plan, select) = {
+    let (plan, select, schema) = {
         let mut session = shared.borrow_mut();
         session.begin()?;
-        let schema = schema.unwrap_or(&session.parameters().schema);
-        let select = statement(schema, table, selection);
-        (plan::prepare(&mut session, &select)?, select)
+        let schema = match schema {
+            Some(schema) => schema.to_owned(),
+            None => session.parameters().schema.clone(),
+        };
+        let select = statement(&schema, table, selection);
+        let plan = plan::prepare(&mut session, &select).map_err(|error| {
+            sqlstate::about_table(error, "SELECT", &schema, table, session.user())
+        })?;
+        (plan, select, schema)
     };
     // A few rows are not worth a statement of their own.
     let few = selection.limit.is_some_and(|limit| limit <= 1000);
-    if plan.is_binary() && !few {
+    let rows = if plan.is_binary() && !few {
         let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-        return Rows::copy(shared, &plan, limits, &copy);
-    }
-    Rows::portal(shared, &plan, limits)
+        Rows::copy(shared, &plan, limits, &copy)?
+    } else {
+        Rows::portal(shared, &plan, limits)?
+    };
+    Ok(rows.of_table(schema, table.to_owned()))
 }
 
 fn statement(schema: &str, table: &str, selection: &Selection) -> String {

@@ -9,6 +9,7 @@ use crate::plan::Plan;
 use crate::protocol::backend::{self, Message};
 use crate::protocol::{Violation, frontend};
 use crate::session::{Session, Stopped, unexpected};
+use crate::sqlstate;
 use crate::types::decode::RowDecoder;
 
 /// A session that a connection shares with the row stream or sink that holds it.
@@ -46,9 +47,18 @@ pub struct Rows {
     decoder: RowDecoder,
     source: Source,
     state: State,
+    /// The schema and table that are read, where it is one.
+    table: Option<(String, String)>,
 }
 
 impl Rows {
+    /// Says which table is read, so that failures can say what to grant: permissions are looked
+    /// at only when the statement runs.
+    pub fn of_table(mut self, schema: String, table: String) -> Self {
+        self.table = Some((schema, table));
+        self
+    }
+
     /// Runs the statement that was parsed last and takes its rows.
     ///
     /// The end of the transaction is in the same flight. It is always a rollback: a read has
@@ -59,6 +69,9 @@ impl Rows {
     pub fn portal(shared: &Shared, plan: &Plan, limits: BatchLimits) -> Result<Self> {
         {
             let mut session = shared.borrow_mut();
+            if let Some(sql) = &plan.parse_again {
+                frontend::parse(sql, session.outbox())?;
+            }
             frontend::bind_and_execute(&[], plan.formats(), session.outbox())?;
             session.sync();
         }
@@ -88,6 +101,7 @@ impl Rows {
             decoder: plan.decoder(limits, session.text_is_unchecked()),
             source,
             state: State::Running,
+            table: None,
         })
     }
 
@@ -109,7 +123,16 @@ impl Rows {
                 return Err(Error::internal("rows were asked for after a failure"));
             }
         }
-        self.pull().inspect_err(|_| self.state = State::Failed)
+        self.pull().map_err(|error| {
+            self.state = State::Failed;
+            match &self.table {
+                Some((schema, table)) => {
+                    let session = self.session.borrow();
+                    sqlstate::about_table(error, "SELECT", schema, table, session.user())
+                }
+                None => error,
+            }
+        })
     }
 
     fn pull(&mut self) -> Result<Option<Vec<u8>>> {
@@ -131,7 +154,8 @@ impl Rows {
                 return decoder.take().map(Some);
             }
             match session.receive()? {
-                Message::BindComplete
+                Message::ParseComplete
+                | Message::BindComplete
                 | Message::CommandComplete(_)
                 | Message::CopyOutResponse(_)
                 | Message::CopyDone => {}

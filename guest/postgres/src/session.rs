@@ -66,6 +66,8 @@ pub struct CancelKey {
 pub struct Session {
     stream: Stream,
     parameters: Parameters,
+    /// The login name.
+    user: String,
     /// What the server says of itself (`ParameterStatus`).
     status: HashMap<String, String>,
     key: Option<CancelKey>,
@@ -94,6 +96,7 @@ impl Session {
         let mut session = Self {
             stream: Stream::new(channel),
             parameters,
+            user: credentials.user()?,
             status: HashMap::new(),
             key: None,
             notices: VecDeque::new(),
@@ -109,14 +112,13 @@ impl Session {
     }
 
     fn login(&mut self, credentials: &dyn Credentials) -> Result<()> {
-        let user = credentials.user()?;
         let search_path = quote(&self.parameters.schema);
         let timeout = self
             .parameters
             .statement_timeout
             .map(|timeout| timeout.as_millis().max(1).to_string());
         let mut startup = vec![
-            ("user", user.as_str()),
+            ("user", self.user.as_str()),
             ("database", self.parameters.database.as_str()),
             (
                 "application_name",
@@ -165,6 +167,11 @@ impl Session {
     /// What the session was opened with.
     pub fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// The login name.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// What cancels this session's statements.

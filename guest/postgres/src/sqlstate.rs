@@ -8,6 +8,7 @@ use std::time::Duration;
 use dagflux_guest::Error;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 
+use crate::dialect::{qualified, quote};
 use crate::protocol::backend::Report;
 
 /// What the connector knows about the statement that failed.
@@ -202,35 +203,55 @@ fn is_unencrypted_refusal(report: &Report) -> bool {
         && (message.contains("no encryption") || message.contains("SSL off"))
 }
 
-/// A GRANT that would help, where the message names what it is about.
+/// What to grant, where nothing more is known than the server's text.
 fn grant(report: &Report) -> String {
-    let general = "ask the owner for the privilege, with GRANT".to_owned();
-    let Some((_, object)) = report.message.split_once("permission denied for ") else {
-        return general;
-    };
-    let Some((class, name)) = object.split_once(' ') else {
-        return general;
-    };
-    let name = crate::dialect::quote(name.trim_matches('"'));
-    match class {
-        "table" | "relation" | "view" => {
-            let table = match &report.schema {
-                Some(schema) => format!("{}.{name}", crate::dialect::quote(schema)),
-                None => name,
-            };
-            format!(
-                "as the owner: GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO CURRENT_USER_OF_THE_CONNECTION"
-            )
+    match report.message.split_once("permission denied for ") {
+        Some((_, object)) => format!(
+            "ask the owner of {object} for the privilege, with GRANT; a check of the connection shows the statements"
+        ),
+        None => "ask the owner for the privilege, with GRANT".into(),
+    }
+}
+
+/// Adds to a failure that was about reading or writing a table which table it was, and to a
+/// missing permission the statement that grants it.
+pub fn about_table(error: Error, privilege: &str, schema: &str, table: &str, user: &str) -> Error {
+    match error.kind() {
+        // The schema comes first: without it, no grant on the table helps.
+        ErrorKind::PermissionDenied if error.message().contains("for schema") => {
+            about_schema(error, "USAGE", schema, user)
         }
-        "schema" => format!(
-            "as the owner: GRANT USAGE ON SCHEMA {name} TO CURRENT_USER_OF_THE_CONNECTION (and CREATE, to make new tables)"
-        ),
-        "sequence" => format!(
-            "as the owner: GRANT USAGE, SELECT ON SEQUENCE {name} TO CURRENT_USER_OF_THE_CONNECTION"
-        ),
-        "database" => format!(
-            "as the owner: GRANT CONNECT ON DATABASE {name} TO CURRENT_USER_OF_THE_CONNECTION"
-        ),
-        _ => general,
+        ErrorKind::PermissionDenied => {
+            let statement = format!(
+                "GRANT {privilege} ON {} TO {};",
+                qualified(schema, table),
+                quote(user)
+            );
+            error
+                .with_hint(format!("have the owner run: {statement}"))
+                .with_attribute("schema", schema)
+                .with_attribute("table", table)
+        }
+        ErrorKind::TableNotFound => error
+            .with_attribute("schema", schema)
+            .with_attribute("table", table),
+        _ => error,
+    }
+}
+
+/// Like [`about_table`], for a schema.
+pub fn about_schema(error: Error, privilege: &str, schema: &str, user: &str) -> Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied => {
+            let statement = format!(
+                "GRANT {privilege} ON SCHEMA {} TO {};",
+                quote(schema),
+                quote(user)
+            );
+            error
+                .with_hint(format!("have the owner run: {statement}"))
+                .with_attribute("schema", schema)
+        }
+        _ => error,
     }
 }

@@ -2,10 +2,10 @@
 
 use bytes::BytesMut;
 use fallible_iterator::FallibleIterator;
-pub use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::backend::{
     AuthenticationSaslBody, DataRowBody, ErrorFields, ParameterDescriptionBody, RowDescriptionBody,
 };
+pub use postgres_protocol::message::backend::{CommandCompleteBody, Message};
 
 use super::Violation;
 use super::frame::Frame;

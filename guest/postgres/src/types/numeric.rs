@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use arrow_buffer::i256;
+use bytes::{BufMut, BytesMut};
 
 /// Why a number cannot be a decimal of the column's precision and scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,4 +226,95 @@ pub fn to_i256(bytes: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
     } else {
         value
     })
+}
+
+/// Appends a number in this format: `unscaled` times ten to the power of `-scale`.
+pub fn encode_i128(unscaled: i128, scale: i8, out: &mut BytesMut) {
+    let mut digits = [0; 11];
+    let mut count = 0;
+    let magnitude = unscaled.unsigned_abs();
+    // Where the unit of `unscaled` lies within a digit to base 10,000.
+    let exponent = -i32::from(scale);
+    let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
+    let (room, shift) = match within {
+        0 => (10_000, 1),
+        1 => (1000, 10),
+        2 => (100, 100),
+        _ => (10, 1000),
+    };
+    let mut push = |digit: u16| {
+        if let Some(slot) = digits.get_mut(count) {
+            *slot = digit;
+            count = count.saturating_add(1);
+        }
+    };
+    push(((magnitude % room) as u16).wrapping_mul(shift));
+    let mut rest = magnitude / room;
+    while let Err(_) = u64::try_from(rest) {
+        push((rest % 10_000) as u16);
+        rest /= 10_000;
+    }
+    let mut rest = rest as u64;
+    while rest > 0 {
+        push((rest % 10_000) as u16);
+        rest /= 10_000;
+    }
+    write_digits(
+        unscaled < 0,
+        scale,
+        weight,
+        digits.get(..count).unwrap_or_default(),
+        out,
+    );
+}
+
+/// Like [`encode_i128`], for more than 38 digits.
+pub fn encode_i256(unscaled: i256, scale: i8, out: &mut BytesMut) {
+    let exponent = -i32::from(scale);
+    let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
+    let mut text = unscaled.to_string();
+    let negative = text.starts_with('-');
+    text.retain(|c| c != '-');
+    text.extend(std::iter::repeat_n('0', within.unsigned_abs() as usize));
+    let digits: Vec<u16> = text
+        .as_bytes()
+        .rchunks(4)
+        .map(|chunk| {
+            chunk.iter().fold(0_u16, |digit, c| {
+                digit
+                    .wrapping_mul(10)
+                    .wrapping_add(u16::from(c.wrapping_sub(b'0')))
+            })
+        })
+        .collect();
+    write_digits(negative, scale, weight, &digits, out);
+}
+
+/// Writes the header and `digits`, the least significant of which comes first and counts
+/// ten thousand to the power of `weight`.
+fn write_digits(negative: bool, scale: i8, weight: i32, digits: &[u16], out: &mut BytesMut) {
+    let zeros = digits.iter().take_while(|digit| **digit == 0).count();
+    let top = digits.iter().rev().skip_while(|digit| **digit == 0).count();
+    let digits = digits.get(zeros..top).unwrap_or_default();
+    // At most 20 digits at a weight of at most 32: nothing here can overflow.
+    let first = weight.wrapping_add(top as i32).wrapping_sub(1);
+    out.put_i16(digits.len() as i16);
+    out.put_i16(if digits.is_empty() { 0 } else { first as i16 });
+    out.put_u16(if negative && !digits.is_empty() {
+        NEGATIVE
+    } else {
+        0
+    });
+    out.put_u16(u16::from(scale.max(0).unsigned_abs()));
+    for digit in digits.iter().rev() {
+        out.put_u16(*digit);
+    }
+}
+
+/// Whether a number keeps its value when it is cut off `places` decimal places.
+pub fn can_lose_places(unscaled: i256, places: u32) -> bool {
+    match i256::from_i128(10).checked_pow(places) {
+        Some(power) => unscaled.wrapping_rem(power) == i256::ZERO,
+        None => unscaled == i256::ZERO,
+    }
 }

@@ -1,0 +1,223 @@
+//! Which Arrow types a column of a PostgreSQL type takes, and how.
+
+use arrow_schema::{DataType, IntervalUnit};
+
+use super::mapping::{oid, precision_and_scale};
+
+/// What a column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// `boolean`.
+    Bool,
+    /// `smallint`.
+    Int2,
+    /// `integer`.
+    Int4,
+    /// `bigint`.
+    Int8,
+    /// `oid`.
+    Oid,
+    /// `real`.
+    Float4,
+    /// `double precision`.
+    Float8,
+    /// `numeric`.
+    Numeric {
+        /// The decimal places the column keeps; none if it keeps them all.
+        scale: Option<i32>,
+    },
+    /// `text` and its like, `json`, enums.
+    Text,
+    /// `jsonb`.
+    Jsonb,
+    /// `bytea`.
+    Bytea,
+    /// `uuid`.
+    Uuid,
+    /// `date`.
+    Date,
+    /// `time`.
+    Time {
+        /// What its values are a multiple of, in microseconds.
+        grain: i64,
+    },
+    /// `timestamp` and `timestamptz`.
+    Timestamp {
+        /// What its values are a multiple of, in microseconds.
+        grain: i64,
+        /// Whether they are points in time, not readings of a clock.
+        zone: bool,
+    },
+    /// `interval`.
+    Interval,
+    /// Any other type: text, which the type's own input function reads.
+    Other,
+}
+
+impl Target {
+    /// What a column of the type takes. For a domain, ask for the type below it; for an enum,
+    /// for `text`.
+    pub fn of(type_oid: u32, modifier: i32) -> Self {
+        match type_oid {
+            oid::BOOL => Target::Bool,
+            oid::INT2 => Target::Int2,
+            oid::INT4 => Target::Int4,
+            oid::INT8 => Target::Int8,
+            oid::OID => Target::Oid,
+            oid::FLOAT4 => Target::Float4,
+            oid::FLOAT8 => Target::Float8,
+            oid::NUMERIC => Target::Numeric {
+                scale: precision_and_scale(modifier).map(|(_, scale)| scale),
+            },
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => Target::Text,
+            oid::JSONB => Target::Jsonb,
+            oid::BYTEA => Target::Bytea,
+            oid::UUID => Target::Uuid,
+            oid::DATE => Target::Date,
+            oid::TIME => Target::Time {
+                grain: grain(modifier),
+            },
+            oid::TIMESTAMP => Target::Timestamp {
+                grain: grain(modifier),
+                zone: false,
+            },
+            oid::TIMESTAMPTZ => Target::Timestamp {
+                grain: grain(modifier),
+                zone: true,
+            },
+            // With a modifier, an interval keeps only some of its parts: the server's input
+            // function knows which.
+            oid::INTERVAL if modifier < 0 => Target::Interval,
+            _ => Target::Other,
+        }
+    }
+
+    /// Whether values of the Arrow type can be written to such a column.
+    ///
+    /// Text fits everything: the type's own input function reads it.
+    pub fn takes(self, arrow: &DataType) -> bool {
+        if is_text(arrow) || *arrow == DataType::Null {
+            return true;
+        }
+        match self {
+            Target::Bool => *arrow == DataType::Boolean,
+            Target::Int2 | Target::Int4 | Target::Int8 | Target::Oid => arrow.is_integer(),
+            Target::Float4 | Target::Float8 => {
+                arrow.is_integer() || matches!(arrow, DataType::Float32 | DataType::Float64)
+            }
+            Target::Numeric { .. } => {
+                arrow.is_integer()
+                    || matches!(arrow, DataType::Decimal128(..) | DataType::Decimal256(..))
+            }
+            Target::Bytea => is_bytes(arrow),
+            Target::Uuid => *arrow == DataType::FixedSizeBinary(16),
+            Target::Date => matches!(arrow, DataType::Date32 | DataType::Date64),
+            Target::Time { .. } => matches!(arrow, DataType::Time32(_) | DataType::Time64(_)),
+            Target::Timestamp { zone, .. } => {
+                matches!(arrow, DataType::Timestamp(_, given) if given.is_some() == zone)
+            }
+            Target::Interval => matches!(
+                arrow,
+                DataType::Interval(
+                    IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano
+                ) | DataType::Duration(_)
+            ),
+            Target::Text | Target::Jsonb | Target::Other => false,
+        }
+    }
+
+    /// Whether values of the Arrow type, which it takes, have a binary form for it.
+    pub fn is_binary(self, arrow: &DataType) -> bool {
+        match self {
+            Target::Text | Target::Jsonb => true,
+            Target::Other => *arrow == DataType::Null,
+            _ => !is_text(arrow),
+        }
+    }
+
+    /// The decimal places the column keeps; none if it keeps them all.
+    pub fn scale(self) -> Option<i32> {
+        match self {
+            Target::Numeric { scale } => scale,
+            _ => None,
+        }
+    }
+
+    /// What the column's values are a multiple of, in microseconds.
+    pub fn grain(self) -> i64 {
+        match self {
+            Target::Time { grain } | Target::Timestamp { grain, .. } => grain,
+            _ => 1,
+        }
+    }
+}
+
+/// The microseconds that a time of `modifier` decimal places is counted in.
+fn grain(modifier: i32) -> i64 {
+    match modifier {
+        0 => 1_000_000,
+        1 => 100_000,
+        2 => 10_000,
+        3 => 1000,
+        4 => 100,
+        5 => 10,
+        _ => 1,
+    }
+}
+
+/// Whether it is text.
+pub fn is_text(arrow: &DataType) -> bool {
+    matches!(
+        arrow,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
+fn is_bytes(arrow: &DataType) -> bool {
+    matches!(
+        arrow,
+        DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_)
+    )
+}
+
+/// The PostgreSQL type that holds every value of an Arrow type, for a new column. None if there
+/// is no such type.
+pub fn natural(arrow: &DataType, extension: Option<&str>) -> Option<String> {
+    let name = match arrow {
+        DataType::Boolean => "boolean",
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
+        DataType::Int32 | DataType::UInt16 => "integer",
+        DataType::Int64 | DataType::UInt32 => "bigint",
+        DataType::UInt64 => "numeric(20,0)",
+        DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            return Some(match *scale {
+                0.. => format!("numeric({precision},{scale})"),
+                // Negative scales exist only since PostgreSQL 15.
+                scale => {
+                    let digits = i32::from(*precision).saturating_sub(scale.into());
+                    format!("numeric({digits},0)")
+                }
+            });
+        }
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => match extension {
+            // `json` keeps the text as it is.
+            Some("arrow.json") => "json",
+            _ => "text",
+        },
+        DataType::Null => "text",
+        DataType::FixedSizeBinary(16) if extension == Some("arrow.uuid") => "uuid",
+        arrow if is_bytes(arrow) => "bytea",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Time32(_) | DataType::Time64(_) => "time",
+        DataType::Timestamp(_, None) => "timestamp",
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
+        DataType::Interval(_) | DataType::Duration(_) => "interval",
+        _ => return None,
+    };
+    Some(name.into())
+}

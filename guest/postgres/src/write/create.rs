@@ -1,0 +1,171 @@
+//! A new table from an Arrow schema.
+//!
+//! A field's metadata may say what type its column had (`dagflux:type`). That text is the
+//! caller's, so it is never pasted: it is taken apart by a strict grammar, put together
+//! again from its quoted parts, and used only if the server knows the type and it takes the
+//! field's Arrow type. Otherwise the column gets the type that holds every value of the Arrow type.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow_schema::{Field, Schema};
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::{Error, Result};
+
+use crate::dialect::{LONGEST_NAME, qualified, quote};
+use crate::protocol::Violation;
+use crate::protocol::backend::Message;
+use crate::session::{Session, unexpected};
+use crate::types::mapping::{TYPE_KEY, oid};
+use crate::types::name::TypeName;
+use crate::types::target::{Target, natural};
+
+/// Creates the table within the open transaction.
+///
+/// # Errors
+/// `schema-mismatch`, with everything that cannot be a column; `already-exists`;
+/// `schema-not-found`; `permission-denied`.
+pub fn create(session: &mut Session, schema: &str, table: &str, arrow: &Schema) -> Result<()> {
+    let named: Vec<_> = arrow
+        .fields()
+        .iter()
+        .map(|field| TypeName::parse(field.metadata().get(TYPE_KEY)?))
+        .collect();
+    check_names(table, arrow)?;
+    let known = look_up(session, &named)?;
+    let mut columns = Vec::new();
+    let mut faults = Vec::new();
+    for (field, named) in arrow.fields().iter().zip(&named) {
+        let restored = named
+            .as_ref()
+            .filter(|name| restores(name, field, &known))
+            .map(TypeName::sql);
+        let extension = field.metadata().get("ARROW:extension:name");
+        match restored.or_else(|| natural(field.data_type(), extension.map(String::as_str))) {
+            Some(type_) => columns.push(format!("{} {type_}", quote(field.name()))),
+            None => faults.push(field),
+        }
+    }
+    if !faults.is_empty() {
+        let texts: Vec<_> = faults
+            .iter()
+            .map(|field| format!("\"{}\" is {}", field.name(), field.data_type()))
+            .collect();
+        return Err(mismatch(
+            &format!("no column type holds {}", texts.join(", ")),
+            "cast the columns named to text or to a plain type",
+            faults.iter().map(|field| field.name().as_str()),
+        ));
+    }
+    session.simple(&format!(
+        "CREATE TABLE {} ({})",
+        qualified(schema, table),
+        columns.join(", ")
+    ))?;
+    while session.outstanding() > 0 {
+        match session.receive().map_err(|error| {
+            crate::sqlstate::about_schema(error, "CREATE", schema, session.user())
+        })? {
+            Message::CommandComplete(_) | Message::ReadyForQuery(_) => {}
+            _ => return Err(unexpected("where a table is created")),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a column of the named type exists and takes the field's values.
+fn restores(name: &TypeName, field: &Field, known: &HashMap<String, (u32, bool)>) -> bool {
+    match known.get(&name.sql()) {
+        Some((_, true)) => Target::of(oid::TEXT, -1).takes(field.data_type()),
+        Some((type_oid, false)) => {
+            Target::of(*type_oid, name.modifier(*type_oid)).takes(field.data_type())
+        }
+        None => false,
+    }
+}
+
+/// Which of the types the server knows: their object ids, and whether each is an enum.
+fn look_up(
+    session: &mut Session,
+    named: &[Option<TypeName>],
+) -> Result<HashMap<String, (u32, bool)>> {
+    let names: HashSet<_> = named.iter().flatten().map(TypeName::sql).collect();
+    let bare: HashMap<_, _> = named
+        .iter()
+        .flatten()
+        .map(|name| (name.bare(), name.sql()))
+        .collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    // An array as text: every element quoted, backslashes and quotes within escaped.
+    let elements: Vec<_> = bare
+        .keys()
+        .map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
+        .collect();
+    let rows = session.rows(
+        "SELECT u.name, t.oid, t.typtype = 'e' FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(name) \
+         JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(u.name)",
+        &[Some(&format!("{{{}}}", elements.join(",")))],
+    )?;
+    let mut known = HashMap::new();
+    for row in rows {
+        if let [Some(name), Some(type_oid), is_enum] = row.as_slice() {
+            let type_oid = type_oid
+                .parse()
+                .map_err(|_| Violation("a type id that is not a number".into()))?;
+            // Modifiers differ between fields of one type.
+            for typed in named.iter().flatten().filter(|typed| typed.bare() == *name) {
+                known.insert(typed.sql(), (type_oid, is_enum.as_deref() == Some("t")));
+            }
+        }
+    }
+    Ok(known)
+}
+
+fn check_names(table: &str, arrow: &Schema) -> Result<()> {
+    let mut seen = HashSet::new();
+    let mut faults = Vec::new();
+    for name in arrow.fields().iter().map(|field| field.name()) {
+        if !seen.insert(name) {
+            faults.push((
+                name.as_str(),
+                format!("\"{name}\" is offered more than once"),
+            ));
+        } else if let Some(fault) = name_fault(name) {
+            faults.push((name, fault));
+        }
+    }
+    if let Some(fault) = name_fault(table) {
+        faults.push((table, fault));
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let texts: Vec<_> = faults.iter().map(|(_, text)| text.as_str()).collect();
+    Err(mismatch(
+        &format!("the table cannot be created: {}", texts.join("; ")),
+        "rename what is named",
+        faults.iter().map(|(name, _)| *name),
+    ))
+}
+
+fn name_fault(name: &str) -> Option<String> {
+    if name.is_empty() {
+        Some("a name is empty".into())
+    } else if name.contains('\0') {
+        Some(format!("\"{}\" holds a NUL byte", name.escape_debug()))
+    } else if name.len() > LONGEST_NAME {
+        Some(format!(
+            "\"{name}\" is longer than the {LONGEST_NAME} bytes that PostgreSQL keeps of a name"
+        ))
+    } else {
+        None
+    }
+}
+
+fn mismatch<'n>(message: &str, hint: &str, columns: impl Iterator<Item = &'n str>) -> Error {
+    columns.fold(
+        Error::new(ErrorKind::SchemaMismatch, message).with_hint(hint),
+        |error, column| error.with_attribute("column", column),
+    )
+}

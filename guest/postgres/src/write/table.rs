@@ -1,0 +1,163 @@
+//! The table that is written to: its columns, and whether an Arrow schema fits them.
+
+use std::collections::HashSet;
+
+use arrow_schema::Schema;
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::{Error, Result};
+
+use crate::catalog::{columns_of, generated_column, is_true, require_table, required};
+use crate::protocol::Violation;
+use crate::session::Session;
+use crate::types::cell::Source;
+use crate::types::mapping::oid;
+use crate::types::target::Target;
+
+/// A column of the table.
+pub struct Column {
+    name: String,
+    /// Its type as the server writes it.
+    type_name: String,
+    target: Target,
+    /// Whether a row without a value for it is refused.
+    needs_value: bool,
+    /// Why it cannot be written, if it cannot.
+    closed: Option<&'static str>,
+}
+
+/// The columns of a table, in order.
+///
+/// # Errors
+/// `table-not-found`, `schema-not-found`.
+pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Column>> {
+    let generated = generated_column(session);
+    // The type below a domain, one level down; deeper ones are left to the text format.
+    let sql = format!(
+        "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+         COALESCE(b.oid, t.oid), CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END, \
+         COALESCE(b.typtype, t.typtype), \
+         (a.attnotnull OR t.typtype = 'd' AND t.typnotnull) AND NOT a.atthasdef \
+         AND a.attidentity = '' AND t.typdefault IS NULL, \
+         a.attidentity, {generated} \
+         FROM pg_catalog.pg_attribute a \
+         JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+         LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd' \
+         WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
+         AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+    );
+    let rows = session.rows(&sql, &[Some(schema), Some(table)])?;
+    if rows.is_empty() {
+        require_table(session, schema, table)?;
+    }
+    rows.into_iter().map(column).collect()
+}
+
+fn column(row: Vec<Option<String>>) -> Result<Column> {
+    let [
+        name,
+        type_name,
+        type_oid,
+        modifier,
+        class,
+        needs_value,
+        identity,
+        generated,
+    ] = columns_of(row)?;
+    let number = |text: Option<String>| -> Result<i64> {
+        Ok(required(text)?
+            .parse()
+            .map_err(|_| Violation("a type id that is not a number".into()))?)
+    };
+    let type_oid = u32::try_from(number(type_oid)?).unwrap_or_default();
+    let modifier = i32::try_from(number(modifier)?).unwrap_or(-1);
+    Ok(Column {
+        name: required(name)?,
+        type_name: required(type_name)?,
+        target: match class.as_deref() {
+            // The binary form of an enum is its label.
+            Some("e") => Target::of(oid::TEXT, -1),
+            Some("b") => Target::of(type_oid, modifier),
+            _ => Target::Other,
+        },
+        needs_value: is_true(&needs_value),
+        closed: match (identity.as_deref(), generated.as_deref()) {
+            (Some("a"), _) => {
+                Some("its values are made by the table (GENERATED ALWAYS AS IDENTITY)")
+            }
+            (_, Some("s" | "v")) => Some("its values are computed by the table"),
+            _ => None,
+        },
+    })
+}
+
+/// What each field of the Arrow schema is written as, in the schema's order.
+///
+/// # Errors
+/// `schema-mismatch`, with everything that does not fit.
+pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> {
+    let mut faults = Vec::new();
+    let mut targets = Vec::new();
+    let mut seen = HashSet::new();
+    if arrow.fields().is_empty() {
+        faults.push((String::new(), "there are no columns to write".to_owned()));
+    }
+    for field in arrow.fields() {
+        let name = field.name();
+        let mut fault = |text: String| faults.push((name.clone(), text));
+        if !seen.insert(name) {
+            fault(format!("\"{name}\" is offered more than once"));
+            continue;
+        }
+        let Some(column) = columns.iter().find(|column| column.name == *name) else {
+            fault(match nearest(name, columns) {
+                Some(near) => format!("\"{name}\" is not a column of the table, \"{near}\" is"),
+                None => format!("\"{name}\" is not a column of the table"),
+            });
+            continue;
+        };
+        if let Some(reason) = column.closed {
+            fault(format!("\"{name}\" cannot be written: {reason}"));
+        } else if !column.target.takes(field.data_type()) || !Source::can_carry(field.data_type()) {
+            fault(format!(
+                "\"{name}\" is {}, which does not fit {}",
+                field.data_type(),
+                column.type_name
+            ));
+        }
+        targets.push(column.target);
+    }
+    for column in columns {
+        if column.needs_value && column.closed.is_none() && !seen.contains(&column.name) {
+            faults.push((
+                column.name.clone(),
+                format!(
+                    "\"{}\" is missing: it takes no NULL and has no default",
+                    column.name
+                ),
+            ));
+        }
+    }
+    if faults.is_empty() {
+        return Ok(targets);
+    }
+    let texts: Vec<_> = faults.iter().map(|(_, text)| text.as_str()).collect();
+    let mut error = Error::new(
+        ErrorKind::SchemaMismatch,
+        format!("the columns offered do not fit the table: {}", texts.join("; ")),
+    )
+    .with_hint("rename, cast or leave out the columns named; text fits a column of any type, which then reads it");
+    for (column, _) in &faults {
+        error = error.with_attribute("column", column.clone());
+    }
+    Err(error)
+}
+
+/// The column that differs from `name` only in capitals.
+fn nearest<'c>(name: &str, columns: &'c [Column]) -> Option<&'c str> {
+    columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .find(|column| column.to_lowercase() == name.to_lowercase())
+}
