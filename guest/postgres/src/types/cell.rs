@@ -143,11 +143,6 @@ fn primitive<T: ArrowPrimitiveType>(array: &dyn Array) -> Option<&[T::Native]> {
 }
 
 impl<'a> Source<'a> {
-    /// Whether columns of the Arrow type can be taken apart.
-    pub fn can_carry(arrow: &DataType) -> bool {
-        Source::new(&arrow_array::new_empty_array(arrow)).is_some()
-    }
-
     /// Takes a column apart; none if it is of a type that cannot be written.
     pub fn new(array: &'a dyn Array) -> Option<Self> {
         let values = match array.data_type() {
@@ -345,27 +340,30 @@ impl<'a> Source<'a> {
             }),
             Values::DayTime(values) => {
                 let value = values.get(row)?;
-                Ok(Cell::Interval {
-                    months: 0,
-                    days: value.days,
-                    micros: i64::from(value.milliseconds).wrapping_mul(1000),
-                })
+                interval_micros(value.milliseconds.into(), TimeUnit::Millisecond, target).map(
+                    |micros| Cell::Interval {
+                        months: 0,
+                        days: value.days,
+                        micros,
+                    },
+                )
             }
             Values::MonthDayNano(values) => {
                 let value = values.get(row)?;
-                micros(value.nanoseconds, TimeUnit::Nanosecond).map(|micros| Cell::Interval {
-                    months: value.months,
-                    days: value.days,
-                    micros,
+                interval_micros(value.nanoseconds, TimeUnit::Nanosecond, target).map(|micros| {
+                    Cell::Interval {
+                        months: value.months,
+                        days: value.days,
+                        micros,
+                    }
                 })
             }
-            Values::Duration(values, unit) => {
-                micros(*values.get(row)?, *unit).map(|micros| Cell::Interval {
+            Values::Duration(values, unit) => interval_micros(*values.get(row)?, *unit, target)
+                .map(|micros| Cell::Interval {
                     months: 0,
                     days: 0,
                     micros,
-                })
-            }
+                }),
         })
     }
 }
@@ -467,6 +465,10 @@ fn grained(micros: i64, grain: i64) -> Result<i64, Misfit> {
             micros,
         )),
     }
+}
+
+fn interval_micros(value: i64, unit: TimeUnit, target: Target) -> Result<i64, Misfit> {
+    grained(micros(value, unit)?, target.grain())
 }
 
 fn time<'a>(value: i64, unit: TimeUnit, target: Target) -> Result<Cell<'a>, Misfit> {

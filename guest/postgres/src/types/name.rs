@@ -112,6 +112,11 @@ impl TypeName {
         match (type_oid, self.modifiers.as_slice()) {
             (oid::NUMERIC, [precision]) => numeric_modifier(*precision, 0),
             (oid::NUMERIC, [precision, scale]) => numeric_modifier(*precision, *scale),
+            (oid::INTERVAL, numbers) => {
+                let keeps_seconds = self.base == "interval" || self.base.ends_with("second");
+                let parts = if keeps_seconds { 0x7fff } else { 0 };
+                (parts << 16) | (numbers.first().unwrap_or(&0xffff) & 0xffff)
+            }
             (_, [number]) => *number,
             _ => -1,
         }

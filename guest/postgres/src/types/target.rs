@@ -48,8 +48,11 @@ pub enum Target {
         /// Whether they are points in time, not readings of a clock.
         zone: bool,
     },
-    /// `interval`.
-    Interval,
+    /// `interval`, with seconds.
+    Interval {
+        /// What its values are a multiple of, in microseconds.
+        grain: i64,
+    },
     /// Any other type: text, which the type's own input function reads.
     Other,
 }
@@ -85,9 +88,7 @@ impl Target {
                 grain: grain(modifier),
                 zone: true,
             },
-            // With a modifier, an interval keeps only some of its parts: the server's input
-            // function knows which.
-            oid::INTERVAL if modifier < 0 => Target::Interval,
+            oid::INTERVAL => interval(modifier),
             _ => Target::Other,
         }
     }
@@ -116,7 +117,7 @@ impl Target {
             Target::Timestamp { zone, .. } => {
                 matches!(arrow, DataType::Timestamp(_, given) if given.is_some() == zone)
             }
-            Target::Interval => matches!(
+            Target::Interval { .. } => matches!(
                 arrow,
                 DataType::Interval(
                     IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano
@@ -146,7 +147,9 @@ impl Target {
     /// What the column's values are a multiple of, in microseconds.
     pub fn grain(self) -> i64 {
         match self {
-            Target::Time { grain } | Target::Timestamp { grain, .. } => grain,
+            Target::Time { grain }
+            | Target::Timestamp { grain, .. }
+            | Target::Interval { grain } => grain,
             _ => 1,
         }
     }
@@ -162,6 +165,25 @@ fn grain(modifier: i32) -> i64 {
         4 => 100,
         5 => 10,
         _ => 1,
+    }
+}
+
+/// The upper half of an interval's modifier says which of its parts it keeps, the lower one how
+/// many decimal places of the seconds.
+///
+/// Source: PostgreSQL, `src/include/utils/timestamp.h`, and `AdjustIntervalForTypmod`, which
+/// cuts nothing off if the seconds are kept.
+fn interval(modifier: i32) -> Target {
+    const SECOND: i32 = 1 << 12;
+    if modifier < 0 {
+        return Target::Interval { grain: 1 };
+    }
+    match (modifier >> 16) & SECOND {
+        SECOND => Target::Interval {
+            grain: grain(modifier & 0xffff),
+        },
+        // Only the type's input function knows what it keeps.
+        _ => Target::Other,
     }
 }
 

@@ -9,7 +9,6 @@ use dagflux_guest::{Error, Result};
 use crate::catalog::{columns_of, generated_column, is_true, require_table, required};
 use crate::protocol::Violation;
 use crate::session::Session;
-use crate::types::cell::Source;
 use crate::types::mapping::oid;
 use crate::types::target::Target;
 
@@ -119,7 +118,7 @@ pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> 
         };
         if let Some(reason) = column.closed {
             fault(format!("\"{name}\" cannot be written: {reason}"));
-        } else if !column.target.takes(field.data_type()) || !Source::can_carry(field.data_type()) {
+        } else if !column.target.takes(field.data_type()) {
             fault(format!(
                 "\"{name}\" is {}, which does not fit {}",
                 field.data_type(),
