@@ -1,0 +1,174 @@
+//! What `execute` does instead of executing. An attack that returns tells how far it got.
+
+use std::hint::black_box;
+use std::mem::forget;
+
+use dagflux_guest::bindings::dagflux::connector::credentials::{self, Refusal};
+use dagflux_guest::bindings::exports::dagflux::connector::relational::GuestRowStream;
+use dagflux_guest::bindings::wasi::clocks::monotonic_clock;
+use dagflux_guest::bindings::wasi::logging::logging::{self, Level};
+use dagflux_guest::bindings::wasi::random::random;
+use dagflux_guest::bindings::wasi::sockets::instance_network::instance_network;
+use dagflux_guest::bindings::wasi::sockets::ip_name_lookup::resolve_addresses;
+use dagflux_guest::bindings::wasi::sockets::network::{
+    ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress,
+};
+use dagflux_guest::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
+use dagflux_guest::{Error, Result};
+
+use crate::OpenRows;
+use crate::server::{Server, refused};
+
+pub fn run(attack: &str, argument: &str) -> Result<String> {
+    Ok(match attack {
+        "ping" => "pong".to_owned(),
+        "loop" => endless(),
+        "host-loop" => loop {
+            black_box(monotonic_clock::now());
+        },
+        "wait" => {
+            wait();
+            "waited".to_owned()
+        }
+        "grow" => grow(),
+        "allocate" => loop {
+            forget(black_box(Box::new([1_u8; 24])));
+        },
+        "handles" => loop {
+            forget(monotonic_clock::subscribe_duration(u64::MAX / 2));
+        },
+        "resources" => loop {
+            // SAFETY: the resource has no representation, and is never used.
+            black_box(unsafe { OpenRows::_resource_new(std::ptr::null_mut()) });
+        },
+        "random" => random::get_random_bytes(number(argument))
+            .len()
+            .to_string(),
+        "panic" => panic!("{argument}"),
+        "exit" => std::process::exit(3),
+        "unreachable" => trap(),
+        "overflow" => recurse(0).to_string(),
+        "connect" => told(connect(argument)),
+        "lookup" => told(resolve_addresses(&instance_network(), argument).map(drop)),
+        "bind" => told(bind(argument)),
+        "listen" => told(listen()),
+        "reveal" => told_refusal(credentials::reveal(argument)),
+        "scram" => told_refusal(Server::connect()?.begin(argument).map(|_| "begun".into())),
+        "scram-twice" => {
+            let server = Server::connect()?;
+            let first = server.begin("password").map_err(refused)?;
+            let second = server.begin("password").map(|_| "begun again".to_owned());
+            forget(first);
+            told_refusal(second)
+        }
+        "scram-invented" => told_refusal(Server::connect()?.invent(argument)),
+        "log" => {
+            flood(number(argument));
+            "logged".to_owned()
+        }
+        "print" => {
+            println!("{argument}");
+            eprintln!("{argument}");
+            "printed".to_owned()
+        }
+        other => return Err(Error::internal(format!("there is no attack `{other}`"))),
+    })
+}
+
+/// Works for ever.
+pub fn endless() -> String {
+    let mut count = 0_u64;
+    loop {
+        count = black_box(count.wrapping_add(1));
+    }
+}
+
+/// Waits for ever, as far as anyone is concerned.
+pub fn wait() {
+    monotonic_clock::subscribe_duration(u64::MAX / 4).block();
+}
+
+pub fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_default()
+}
+
+fn grow() -> String {
+    let mut kept = Vec::new();
+    loop {
+        kept.push(black_box(vec![1_u8; 1024 * 1024]));
+    }
+}
+
+#[cfg(target_arch = "wasm32")]
+fn trap() -> ! {
+    std::arch::wasm32::unreachable()
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn trap() -> ! {
+    std::process::abort()
+}
+
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    if depth == black_box(u64::MAX) {
+        return depth;
+    }
+    let [first, ..] = frame;
+    black_box(recurse(depth.wrapping_add(1))).wrapping_add(first)
+}
+
+/// `argument` is `A.B.C.D:PORT`.
+fn connect(argument: &str) -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4)?;
+    let ready = socket.subscribe();
+    socket.start_connect(&instance_network(), address(argument)?)?;
+    loop {
+        match socket.finish_connect() {
+            Err(ErrorCode::WouldBlock) => ready.block(),
+            other => return other.map(drop),
+        }
+    }
+}
+
+fn bind(argument: &str) -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4)?;
+    socket.start_bind(&instance_network(), address(argument)?)?;
+    socket.finish_bind()
+}
+
+fn listen() -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4)?;
+    socket.start_listen()?;
+    socket.finish_listen()
+}
+
+fn address(text: &str) -> Result<IpSocketAddress, ErrorCode> {
+    let address: std::net::SocketAddrV4 = text.parse().map_err(|_| ErrorCode::InvalidArgument)?;
+    let [a, b, c, d] = address.ip().octets();
+    Ok(IpSocketAddress::Ipv4(Ipv4SocketAddress {
+        port: address.port(),
+        address: (a, b, c, d),
+    }))
+}
+
+fn flood(messages: u64) {
+    let line = "x".repeat(1024);
+    for _ in 0..messages {
+        logging::log(Level::Warn, "flood", &line);
+    }
+}
+
+fn told(outcome: Result<(), ErrorCode>) -> String {
+    match outcome {
+        Ok(()) => "succeeded".to_owned(),
+        Err(code) => code.name().to_owned(),
+    }
+}
+
+fn told_refusal(outcome: Result<String, Refusal>) -> String {
+    match outcome {
+        Ok(got) => format!("got {got}"),
+        Err(refusal) => format!("{:?}", refusal.kind),
+    }
+}

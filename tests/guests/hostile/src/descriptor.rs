@@ -1,0 +1,113 @@
+//! What this connector says of itself, and the lies it can tell.
+
+use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
+    About, CancelCapabilities, Capabilities, Dialect, Field, FieldType, Folding, IdentifierLength,
+    LengthUnit, ReadCapabilities, Role,
+};
+
+/// Which lie to tell. There is no configuration while a connector describes itself, so the
+/// tests write the name of the lie over these bytes in the built component.
+static LIE: [u8; 32] = *b"the lie it tells: none..........";
+
+fn lie() -> String {
+    // SAFETY: it reads a static. Volatile, so that no compiler takes the answer for known.
+    let bytes = unsafe { std::ptr::read_volatile(&raw const LIE) };
+    let text = String::from_utf8_lossy(&bytes);
+    text.trim_start_matches("the lie it tells: ")
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+pub fn about() -> About {
+    #[cfg(feature = "filesystem")]
+    let _ = std::fs::read("/etc/passwd");
+    let mut about = About {
+        name: "hostile".into(),
+        title: "Hostile".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        category: "relational".into(),
+        capabilities: Capabilities {
+            read: Some(ReadCapabilities {
+                streaming: true,
+                read_only_queries: false,
+                extensions: Vec::new(),
+            }),
+            write: None,
+            cancel: Some(CancelCapabilities {
+                server_side: true,
+                extensions: Vec::new(),
+            }),
+            extensions: Vec::new(),
+        },
+        dialect: Dialect {
+            name: "misbehaviour".into(),
+            quote_open: "\"".into(),
+            quote_close: "\"".into(),
+            quote_escape: "\"\"".into(),
+            folding: Folding::Preserved,
+            identifier_length: IdentifierLength {
+                most: 63,
+                counted_in: LengthUnit::Bytes,
+            },
+            preview: String::new(),
+            create_table_as: String::new(),
+            upsert: Vec::new(),
+            transactional_ddl: false,
+            types: Vec::new(),
+        },
+        fields: fields(),
+    };
+    tell(&lie(), &mut about);
+    about
+}
+
+fn fields() -> Vec<Field> {
+    let field = |name: &str, type_, sensitive, role| Field {
+        name: name.into(),
+        label: name.into(),
+        type_,
+        required: false,
+        sensitive,
+        default: None,
+        help: String::new(),
+        role,
+    };
+    vec![
+        field("host", FieldType::Text, true, Role::EndpointHost),
+        field("port", FieldType::Integer, false, Role::EndpointPort),
+        field("username", FieldType::Text, true, Role::LoginName),
+        field("password", FieldType::Secret, true, Role::LoginPassword),
+        field("database", FieldType::Text, false, Role::None),
+        field("login", FieldType::Boolean, false, Role::None),
+        field("keep", FieldType::Text, false, Role::None),
+        field("use_ssl", FieldType::Boolean, false, Role::TlsSwitch),
+    ]
+}
+
+fn tell(lie: &str, about: &mut About) {
+    let field = |about: &mut About, name: &str, change: &dyn Fn(&mut Field)| {
+        about
+            .fields
+            .iter_mut()
+            .filter(|field| field.name == name)
+            .for_each(change);
+    };
+    match lie {
+        "open secret" => field(about, "password", &|field| field.sensitive = false),
+        "open host" => field(about, "host", &|field| field.sensitive = false),
+        "text secret" => field(about, "password", &|field| field.type_ = FieldType::Text),
+        "two hosts" => field(about, "database", &|field| {
+            field.type_ = FieldType::Text;
+            field.role = Role::EndpointHost;
+            field.sensitive = true;
+        }),
+        "no port" => field(about, "port", &|field| field.role = Role::None),
+        "two names" => field(about, "keep", &|field| field.name = "database".into()),
+        "odd name" => about.name = "Hostile Takeover".into(),
+        "category" => about.category = "telepathic".into(),
+        "loop" => loop {
+            std::hint::spin_loop();
+        },
+        _ => {}
+    }
+}

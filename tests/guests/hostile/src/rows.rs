@@ -1,0 +1,231 @@
+//! What `query` hands over instead of rows.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use arrow_ipc::{
+    BodyCompression, BodyCompressionArgs, Buffer, FieldNode, MessageBuilder, MessageHeader,
+    MetadataVersion, RecordBatchBuilder,
+};
+use arrow_schema::{DataType, Field, Schema};
+use dagflux_guest::{Result, ipc};
+use flatbuffers::FlatBufferBuilder;
+
+use crate::attacks;
+
+/// A result, proper or not.
+pub struct Rows {
+    kind: String,
+    argument: u64,
+    handed_over: Cell<u64>,
+}
+
+impl Rows {
+    pub fn new(sql: &str) -> Result<Self> {
+        let (kind, argument) = sql.split_once(' ').unwrap_or((sql, ""));
+        if kind == "loop" {
+            attacks::endless();
+        }
+        Ok(Self {
+            kind: kind.to_owned(),
+            argument: attacks::number(argument),
+            handed_over: Cell::new(0),
+        })
+    }
+
+    pub fn schema(&self) -> Vec<u8> {
+        let data_type = match self.kind.as_str() {
+            "schema-garbage" => return vec![7; 100],
+            "schema-is-batch" => return one_number().encode(),
+            "schema-trailing" => {
+                let mut message = schema(DataType::Int32);
+                message.extend_from_slice(&[0; 8]);
+                return message;
+            }
+            "dictionary" => {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            }
+            "nested-dictionary" => {
+                let value =
+                    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                DataType::List(Arc::new(Field::new("item", value, true)))
+            }
+            "not-utf8" | "offsets" => DataType::Utf8,
+            "many-nulls" | "too-many-nulls" | "negative-nulls" => DataType::Null,
+            _ => DataType::Int32,
+        };
+        schema(data_type)
+    }
+
+    pub fn next(&self) -> Option<Vec<u8>> {
+        let batch = self.handed_over.get();
+        self.handed_over.set(batch.saturating_add(1));
+        let number = one_number();
+        let message = match self.kind.as_str() {
+            // A proper batch, and then what was asked for.
+            _ if batch == 0 && self.kind.starts_with("late-") => number.encode(),
+            "rows" if batch < self.argument => number.encode(),
+            "rows" => return None,
+            "wait" | "late-wait" => {
+                attacks::wait();
+                return None;
+            }
+            "late-loop" => {
+                attacks::endless();
+                return None;
+            }
+            "late-panic" => panic!("after the first batch"),
+            "garbage" | "late-garbage" => vec![7; 100],
+            "empty" => Vec::new(),
+            "truncated" => {
+                let mut message = number.encode();
+                message.truncate(message.len() - 8);
+                message
+            }
+            "trailing" => {
+                let mut message = number.encode();
+                message.extend_from_slice(&[0; 8]);
+                message
+            }
+            "schema-again" => schema(DataType::Int32),
+            "large" => vec![0; usize::try_from(self.argument).unwrap_or_default()],
+            "compressed" => Batch {
+                compressed: true,
+                ..number
+            }
+            .encode(),
+            "old-version" => Batch {
+                version: MetadataVersion::V4,
+                ..number
+            }
+            .encode(),
+            "two-columns" => Batch {
+                nodes: vec![FieldNode::new(1, 0); 2],
+                ..number
+            }
+            .encode(),
+            "no-columns" => Batch {
+                nodes: Vec::new(),
+                buffers: Vec::new(),
+                ..number
+            }
+            .encode(),
+            "short-buffer" => Batch {
+                rows: 1_000_000,
+                nodes: vec![FieldNode::new(1_000_000, 0)],
+                ..number
+            }
+            .encode(),
+            "outside" => Batch {
+                buffers: vec![Buffer::new(0, 0), Buffer::new(64, 1 << 40)],
+                ..number
+            }
+            .encode(),
+            "negative" => Batch {
+                buffers: vec![Buffer::new(0, 0), Buffer::new(-64, 4)],
+                ..number
+            }
+            .encode(),
+            "negative-nulls" => nulls(-1).encode(),
+            "many-nulls" => nulls(1 << 24).encode(),
+            "too-many-nulls" => nulls((1 << 24) + 1).encode(),
+            "not-utf8" => text([0, 2], b"\xc3\x28").encode(),
+            "offsets" => text([0, 1 << 30], b"ab").encode(),
+            _ => return None,
+        };
+        Some(message)
+    }
+}
+
+fn schema(data_type: DataType) -> Vec<u8> {
+    let schema = Schema::new(vec![Field::new("value", data_type, true)]);
+    ipc::schema_message(&schema).unwrap_or_default()
+}
+
+/// A record batch message, part by part, so that each can be wrong.
+struct Batch {
+    version: MetadataVersion,
+    rows: i64,
+    nodes: Vec<FieldNode>,
+    buffers: Vec<Buffer>,
+    compressed: bool,
+    body: Vec<u8>,
+}
+
+/// One column of the type Int32 with one value.
+fn one_number() -> Batch {
+    Batch {
+        version: MetadataVersion::V5,
+        rows: 1,
+        nodes: vec![FieldNode::new(1, 0)],
+        buffers: vec![Buffer::new(0, 0), Buffer::new(0, 4)],
+        compressed: false,
+        body: padded(&[1, 0, 0, 0]),
+    }
+}
+
+/// One column of the type Null.
+fn nulls(rows: i64) -> Batch {
+    Batch {
+        rows,
+        nodes: vec![FieldNode::new(rows, rows)],
+        buffers: Vec::new(),
+        body: Vec::new(),
+        ..one_number()
+    }
+}
+
+/// One column of the type Utf8 with one value.
+fn text(offsets: [i32; 2], value: &[u8]) -> Batch {
+    let mut body = padded(&offsets.map(i32::to_le_bytes).concat());
+    body.extend(padded(value));
+    Batch {
+        buffers: vec![
+            Buffer::new(0, 0),
+            Buffer::new(0, 8),
+            Buffer::new(64, value.len() as i64),
+        ],
+        body,
+        ..one_number()
+    }
+}
+
+fn padded(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes.resize(bytes.len().next_multiple_of(64), 0);
+    bytes
+}
+
+impl Batch {
+    fn encode(&self) -> Vec<u8> {
+        let mut builder = FlatBufferBuilder::new();
+        let nodes = builder.create_vector(&self.nodes);
+        let buffers = builder.create_vector(&self.buffers);
+        let compression = self
+            .compressed
+            .then(|| BodyCompression::create(&mut builder, &BodyCompressionArgs::default()));
+        let mut batch = RecordBatchBuilder::new(&mut builder);
+        batch.add_length(self.rows);
+        batch.add_nodes(nodes);
+        batch.add_buffers(buffers);
+        if let Some(compression) = compression {
+            batch.add_compression(compression);
+        }
+        let batch = batch.finish();
+        let mut message = MessageBuilder::new(&mut builder);
+        message.add_version(self.version);
+        message.add_header_type(MessageHeader::RecordBatch);
+        message.add_bodyLength(self.body.len() as i64);
+        message.add_header(batch.as_union_value());
+        let message = message.finish();
+        builder.finish(message, None);
+        let metadata = builder.finished_data();
+        let head = (8 + metadata.len()).next_multiple_of(64);
+        let mut out = vec![0xff; 4];
+        out.extend_from_slice(&((head - 8) as u32).to_le_bytes());
+        out.extend_from_slice(metadata);
+        out.resize(head, 0);
+        out.extend_from_slice(&self.body);
+        out
+    }
+}

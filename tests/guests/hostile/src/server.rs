@@ -1,0 +1,179 @@
+//! Just enough of PostgreSQL's protocol to log in and to keep the server busy.
+//! Manual: "Message Formats".
+
+use dagflux_guest::bindings::dagflux::connector::credentials::{
+    self, Refusal, RefusalKind, ScramSha256,
+};
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::tcp::{self, TcpChannel};
+use dagflux_guest::{Channel, ChannelError, Error, Interest, Result, config};
+
+const VERSION: u32 = 196_608;
+const CANCEL: u32 = 80_877_102;
+
+/// A connection to the server.
+pub struct Server {
+    channel: TcpChannel,
+    received: Vec<u8>,
+    /// Process and secret, as the server sent them.
+    key: Option<Vec<u8>>,
+}
+
+impl Server {
+    /// Connects, and says no more.
+    pub fn connect() -> Result<Self> {
+        let channel = tcp::connect(&config::text("host")?, config::integer("port")?)?;
+        Ok(Self {
+            channel,
+            received: Vec::new(),
+            key: None,
+        })
+    }
+
+    /// Connects and logs in by SCRAM.
+    pub fn login() -> Result<Self> {
+        let mut server = Self::connect()?;
+        server.greet()?;
+        let mut exchange = None;
+        loop {
+            let (tag, body) = server.message()?;
+            match (tag, body.split_first_chunk::<4>()) {
+                (b'R', Some(([0, 0, 0, 10], _))) => {
+                    let begun = server.begin("password").map_err(refused)?;
+                    let first = begun.client_first();
+                    let mut answer = begun.mechanism().into_bytes();
+                    answer.push(0);
+                    answer.extend_from_slice(&(first.len() as u32).to_be_bytes());
+                    answer.extend_from_slice(&first);
+                    server.send(b'p', &answer)?;
+                    exchange = Some(begun);
+                }
+                (b'R', Some(([0, 0, 0, 11], challenge))) => {
+                    let begun = exchange.as_ref().ok_or_else(broken)?;
+                    let answer = begun.client_final(challenge).map_err(refused)?;
+                    server.send(b'p', &answer)?;
+                }
+                (b'R', Some(([0, 0, 0, 12], outcome))) => {
+                    let begun = exchange.as_ref().ok_or_else(broken)?;
+                    begun.verify(outcome).map_err(refused)?;
+                }
+                (b'K', _) => server.key = Some(body),
+                (b'Z', _) => return Ok(server),
+                (b'E', _) => return Err(Error::new(ErrorKind::Authentication, "not let in")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins an exchange with the password in `field`.
+    pub fn begin(&self, field: &str) -> Result<ScramSha256, Refusal> {
+        let socket = self.channel.socket().ok_or_else(|| Refusal {
+            kind: RefusalKind::Forbidden,
+            message: "no socket".to_owned(),
+        })?;
+        ScramSha256::start(socket, field, &["SCRAM-SHA-256".to_owned()])
+    }
+
+    /// Begins an exchange, and answers a challenge that the server never sent. With `echo`,
+    /// the server is first made to send those bytes within an error message.
+    pub fn invent(mut self, how: &str) -> Result<String, Refusal> {
+        let exchange = self.begin("password")?;
+        let first = String::from_utf8_lossy(&exchange.client_first()).into_owned();
+        let nonce = first.rsplit("r=").next().unwrap_or_default();
+        let challenge = format!("r={nonce}x,s=AAAAAAAAAAAAAAAAAAAAAA==,i=4096");
+        if how == "echo" {
+            // As the name of a setting the server does not know: it repeats the name.
+            let _ = self.greet_with(&challenge);
+            while self.message().is_ok() {}
+        }
+        exchange
+            .client_final(challenge.as_bytes())
+            .map(|proof| String::from_utf8_lossy(&proof).into_owned())
+    }
+
+    /// What `cancel` takes.
+    pub fn token(&self) -> Option<Vec<u8>> {
+        self.key.clone()
+    }
+
+    /// Sends a statement, and does not look for the answer.
+    pub fn send_query(&mut self, sql: &str) -> Result<()> {
+        let mut body = sql.as_bytes().to_vec();
+        body.push(0);
+        self.send(b'Q', &body)
+    }
+
+    fn greet(&mut self) -> Result<()> {
+        self.greet_with("application_name")
+    }
+
+    fn greet_with(&mut self, setting: &str) -> Result<()> {
+        let user = credentials::reveal("username").map_err(refused)?;
+        let mut body = VERSION.to_be_bytes().to_vec();
+        let database = config::text("database")?;
+        for text in ["user", &user, "database", &database, setting, "hostile", ""] {
+            body.extend_from_slice(text.as_bytes());
+            body.push(0);
+        }
+        self.write(&framed(&body))
+    }
+
+    fn send(&mut self, tag: u8, body: &[u8]) -> Result<()> {
+        self.write(&[&[tag], framed(body).as_slice()].concat())
+    }
+
+    fn write(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            let count = self.channel.write(bytes).map_err(lost)?;
+            bytes = bytes.get(count..).unwrap_or_default();
+            if count == 0 {
+                self.channel.wait(Interest::ReadOrWrite);
+            }
+        }
+        self.channel.drain().map_err(lost)
+    }
+
+    fn message(&mut self) -> Result<(u8, Vec<u8>)> {
+        loop {
+            if let Some((&[tag, a, b, c, d], rest)) = self.received.split_first_chunk::<5>() {
+                let length = u32::from_be_bytes([a, b, c, d]) as usize;
+                let body = length.saturating_sub(4);
+                if let Some(body) = rest.get(..body) {
+                    let message = (tag, body.to_vec());
+                    self.received.drain(..=length);
+                    return Ok(message);
+                }
+            }
+            let more = self.channel.read_wait(64 * 1024).map_err(lost)?;
+            self.received.extend_from_slice(&more);
+        }
+    }
+}
+
+/// Sends a CancelRequest.
+pub fn cancel(token: &[u8]) -> Result<()> {
+    let mut server = Server::connect()?;
+    let request = [CANCEL.to_be_bytes().as_slice(), token].concat();
+    server.write(&framed(&request))?;
+    // The server closes the connection once it has taken the request in.
+    while server.channel.read_wait(1024).is_ok() {}
+    Ok(())
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    let length = (body.len() + 4) as u32;
+    [length.to_be_bytes().as_slice(), body].concat()
+}
+
+/// A refusal as a failure.
+pub fn refused(refusal: Refusal) -> Error {
+    Error::new(ErrorKind::Authentication, refusal.message)
+}
+
+fn lost(_: ChannelError) -> Error {
+    Error::new(ErrorKind::ConnectionLost, "the server has gone")
+}
+
+fn broken() -> Error {
+    Error::new(ErrorKind::Protocol, "the server skipped a message")
+}
