@@ -344,19 +344,14 @@ impl Connection {
 
     /// What the connection has used so far.
     pub fn receipt(&self) -> Receipt {
-        let (guest_time, bytes_in, bytes_out, peak_memory) = self.shared.meter.totals();
-        let address = self
-            .shared
-            .broker
-            .endpoint
-            .as_ref()
-            .and_then(|endpoint| endpoint.reached());
+        let usage = self.shared.meter.usage();
+        let endpoint = self.shared.broker.endpoint.as_ref();
         Receipt {
-            bytes_in,
-            bytes_out,
-            guest_time,
-            peak_memory,
-            address,
+            bytes_in: usage.bytes_in,
+            bytes_out: usage.bytes_out,
+            guest_time: usage.worked,
+            peak_memory: usage.peak_memory,
+            address: endpoint.and_then(|endpoint| endpoint.reached()),
         }
     }
 

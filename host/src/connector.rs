@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Serialize;
 use wasmtime::MemoryCreator;
@@ -56,8 +56,9 @@ pub(crate) struct HostInner {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
     cache: Option<Cache>,
-    /// Components loaded before, by their digest.
-    loaded: Mutex<BTreeMap<String, Connector>>,
+    /// Connectors in use, by their digest. Weak, so that one that no one holds
+    /// is let go.
+    loaded: Mutex<BTreeMap<String, Weak<ConnectorInner>>>,
 }
 
 /// Sets up a [`Host`].
@@ -197,8 +198,8 @@ impl Host {
         }
         let digest = Digest::of(wasm);
         let key = digest.to_string();
-        if let Some(connector) = self.loaded().get(&key) {
-            return Ok(connector.clone());
+        if let Some(inner) = self.loaded().get(&key).and_then(Weak::upgrade) {
+            return Ok(Connector { inner });
         }
         let (component, compiled_size, from_cache) = inner.component(wasm, &digest).await?;
         let connector = Connector::new(
@@ -210,11 +211,13 @@ impl Host {
             from_cache,
         )
         .await?;
-        self.loaded().insert(key, connector.clone());
+        let mut loaded = self.loaded();
+        loaded.retain(|_, known| known.strong_count() > 0);
+        loaded.insert(key, Arc::downgrade(&connector.inner));
         Ok(connector)
     }
 
-    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Connector>> {
+    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Weak<ConnectorInner>>> {
         self.inner
             .loaded
             .lock()

@@ -11,7 +11,7 @@ use crate::bindings::exports::dagflux::connector::{descriptor as wit_descriptor,
 use crate::bindings::{Error as GuestError, RelationalConnector, RelationalConnectorPre};
 use crate::broker::Broker;
 use crate::broker::log::Log;
-use crate::broker::meter::Meter;
+use crate::broker::meter::{Meter, Stopwatch};
 use crate::connector::{HostInner, Wasmtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::limits::{Exceeded, Limits};
@@ -29,7 +29,7 @@ pub(crate) struct Instance {
 pub(crate) struct Watch {
     host: Arc<HostInner>,
     broker: Arc<Broker>,
-    meter: Arc<Meter>,
+    stopwatch: Arc<Stopwatch>,
     log: Log,
 }
 
@@ -42,20 +42,22 @@ impl Instance {
         meter: Arc<Meter>,
     ) -> Result<Self> {
         let log = Log::new(name, broker.redactor.clone(), host.limits.log_bytes);
+        let state = State::new(broker.clone(), meter, log.clone(), host.limits.clone());
         let watch = Watch {
             host: host.clone(),
-            broker: broker.clone(),
-            meter: meter.clone(),
-            log: log.clone(),
+            broker,
+            stopwatch: state.stopwatch.clone(),
+            log,
         };
-        let state = State::new(broker, meter, log, host.limits.clone());
         let mut store = Store::new(&host.sandbox.engine, state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(host.limits.transfer);
+        // The guest's own resources are listed in the host's memory, too.
+        store.set_max_component_handles(host.limits.handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
             let state = context.data();
-            if state.meter.call_time() > state.limits.guest_time {
+            if state.stopwatch.call_time() > state.limits.guest_time {
                 return Err(Exceeded::GuestTime.into());
             }
             Ok(UpdateDeadline::YieldCustom(
@@ -138,7 +140,7 @@ impl Watch {
     ) -> Result<T> {
         let _ticking = self.host.sandbox.tick();
         self.log.begin_call();
-        match timeout(wall_time, self.meter.meter(call)).await {
+        match timeout(wall_time, self.stopwatch.time(call)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.fault(error).with_redactor(self.broker.redactor())),
             Err(_) => Err(Error::new(
@@ -176,7 +178,12 @@ impl Watch {
                 format!("the connector wanted more than {} handles and was ended", limits.handles),
             )
             .with_hint("report it to the connector's author: it does not close what it opens"),
-            None if is_out_of_fuel(&error) => Error::new(
+            None if says(&error, "resource limit exceeded") => Error::new(
+                ErrorKind::MemoryLimit,
+                format!("the connector wanted more than {} core instances, memories or tables and was ended", limits.parts),
+            )
+            .with_hint("a connector that needs more is unusual: raise `Limits::parts` if you trust it"),
+            None if says(&error, "fuel allocated for hostcalls has been exhausted") => Error::new(
                 ErrorKind::TransferLimit,
                 format!("the connector handed over more than {} bytes at once and was ended", limits.transfer),
             )
@@ -207,16 +214,13 @@ fn is_out_of_handles(error: &wasmtime::Error) -> bool {
     matches!(
         error.downcast_ref::<ResourceTableError>(),
         Some(ResourceTableError::Full)
-    )
+    ) || says(error, "store handle limit exceeded")
 }
 
-fn is_out_of_fuel(error: &wasmtime::Error) -> bool {
-    // wasmtime has no type for this failure.
-    error.chain().any(|cause| {
-        cause
-            .to_string()
-            .contains("fuel allocated for hostcalls has been exhausted")
-    })
+/// Recognises a failure that wasmtime has no type for; the tests of the limits
+/// notice when its words change.
+fn says(error: &wasmtime::Error, words: &str) -> bool {
+    error.chain().any(|cause| cause.to_string().contains(words))
 }
 
 fn seconds(duration: Duration) -> String {

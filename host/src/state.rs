@@ -12,7 +12,7 @@ use wasmtime_wasi_io::IoView;
 
 use crate::broker::Broker;
 use crate::broker::log::Log;
-use crate::broker::meter::Meter;
+use crate::broker::meter::{Meter, Stopwatch};
 use crate::imports::LogStream;
 use crate::policy::limits::{Exceeded, Limits, MemoryAccount};
 
@@ -27,6 +27,8 @@ pub struct State {
     pub broker: Arc<Broker>,
     /// What it uses.
     pub meter: Arc<Meter>,
+    /// What times the calls into it.
+    pub stopwatch: Arc<Stopwatch>,
     /// Where what it says goes.
     pub log: Log,
     /// What it may use.
@@ -44,12 +46,14 @@ impl State {
             .stderr(LogStream(log.clone()))
             .max_random_size(RANDOM_BYTES)
             .build();
+        let stopwatch = Arc::new(Stopwatch::new(meter.clone()));
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         Self {
             table,
             broker,
             meter,
+            stopwatch,
             log,
             limits,
             memory: MemoryAccount::default(),
