@@ -144,7 +144,7 @@ fn refused(message: &str, hint: &str) -> Error {
 }
 
 fn out_of_turn() -> Error {
-    Violation("a message that has no place in a login".into()).into()
+    Violation::new("a message that has no place in a login").into()
 }
 
 /// The host's credential operations.

@@ -173,7 +173,7 @@ fn column(row: Vec<Option<String>>) -> Result<Column> {
         name: required(name)?,
         ordinal: required(ordinal)?
             .parse()
-            .map_err(|_| Violation("an ordinal that is not a number".into()))?,
+            .map_err(|_| Violation::new("an ordinal that is not a number"))?,
         type_: required(type_)?,
         nullable: is_true(&nullable),
         primary_key: primary_key.and_then(|position| position.parse().ok()),
@@ -237,7 +237,7 @@ pub fn require_table(session: &mut Session, schema: &str, table: &str) -> Result
 /// `protocol` otherwise.
 pub fn columns_of<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<String>; N]> {
     row.try_into()
-        .map_err(|_| Violation("a row with another number of columns than asked for".into()).into())
+        .map_err(|_| Violation::new("a row with another number of columns than asked for").into())
 }
 
 /// A value that is never null.
@@ -245,7 +245,7 @@ pub fn columns_of<const N: usize>(row: Vec<Option<String>>) -> Result<[Option<St
 /// # Errors
 /// `protocol` if it is.
 pub fn required(value: Option<String>) -> Result<String> {
-    value.ok_or_else(|| Violation("a null where the catalog has none".into()).into())
+    value.ok_or_else(|| Violation::new("a null where the catalog has none").into())
 }
 
 /// A boolean as the server writes it.

@@ -200,12 +200,12 @@ fn copy_data(source: &mut Source, decoder: &mut RowDecoder, data: &[u8]) -> Resu
 }
 
 fn after_copy_header(data: &[u8]) -> Result<&[u8]> {
-    let malformed = || Violation("a COPY without the header of the binary format".into());
+    let malformed = || Violation::new("a COPY without the header of the binary format");
     let rest = data.strip_prefix(COPY_SIGNATURE).ok_or_else(malformed)?;
     let (flags, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
     let (extension, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
     if u32::from_be_bytes(*flags) >> 16 != 0 {
-        return Err(Violation("a COPY of a kind that is not known".into()).into());
+        return Err(Violation::new("a COPY of a kind that is not known").into());
     }
     let skipped = u32::from_be_bytes(*extension) as usize;
     Ok(rest.get(skipped..).ok_or_else(malformed)?)

@@ -517,7 +517,7 @@ impl Session {
                     b'T' => Transaction::Open,
                     b'E' => Transaction::Failed,
                     _ => {
-                        return Err(self.violated(Violation("an unknown transaction state".into())));
+                        return Err(self.violated(Violation::new("an unknown transaction state")));
                     }
                 };
                 Ok(Some(Message::ReadyForQuery(body)))
@@ -641,7 +641,7 @@ fn self_violation(violation: Violation) -> Error {
 
 /// The failure of an answer that has no place.
 pub fn unexpected(place: &str) -> Error {
-    Violation(format!("an unexpected message {place}")).into()
+    Violation::new(format!("an unexpected message {place}")).into()
 }
 
 fn nul_in_statement(_: Violation) -> Error {

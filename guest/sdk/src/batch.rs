@@ -10,8 +10,8 @@ pub struct BatchLimits {
 }
 
 impl BatchLimits {
-    /// A batch of more bytes is not asked for by anyone; offsets within a column are 31 bits.
-    const MOST_BYTES: usize = 256 * 1024 * 1024;
+    /// A host lets 64 MiB cross in one call unless it is told otherwise; this stays well below.
+    const MOST_BYTES: usize = 32 * 1024 * 1024;
     /// Counts of rows stay far from where arithmetic on them could overflow.
     const MOST_ROWS: usize = 16 * 1024 * 1024;
 

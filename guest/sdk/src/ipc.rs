@@ -155,6 +155,9 @@ pub fn read_batch(message: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
         .header_as_record_batch()
         .ok_or_else(|| malformed("not a batch"))?;
     let body = message.slice(head);
+    if usize::try_from(parsed.bodyLength()) != Ok(body.len()) {
+        return Err(malformed("a body of another length than announced"));
+    }
     arrow_ipc::reader::read_record_batch(
         &body,
         batch,

@@ -23,7 +23,7 @@ pub fn parse(frame: Frame<'_>) -> Result<Message, Violation> {
     let mut bytes = BytesMut::from(frame.whole);
     match Message::parse(&mut bytes)? {
         Some(message) => Ok(message),
-        None => Err(Violation("a message that ends early".into())),
+        None => Err(Violation::new("a message that ends early")),
     }
 }
 
@@ -81,7 +81,7 @@ pub fn text_row(body: &DataRowBody) -> Result<TextRow, Violation> {
                 buffer
                     .get(range)
                     .and_then(|bytes| std::str::from_utf8(bytes).ok())
-                    .ok_or_else(|| Violation("text that is not UTF-8".into()))?
+                    .ok_or_else(|| Violation::new("text that is not UTF-8"))?
                     .to_owned(),
             ),
         });

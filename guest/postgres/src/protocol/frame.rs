@@ -4,13 +4,18 @@
 //! body. What is looked at is not copied.
 
 use super::Violation;
+use super::backend::{COPY_DATA, DATA_ROW};
 
-/// The longest message taken from a server, in bytes: 64 MiB.
+/// The longest message taken from a server, in bytes: 32 MiB.
 ///
-/// PostgreSQL could send a row of 1 GiB. A row lies in memory up to three times at once
-/// (as it came, as a column, as a message to the host), so this keeps the largest within the
-/// memory a host gives a connector.
-pub const LONGEST: usize = 64 * 1024 * 1024;
+/// PostgreSQL could send a row of 1 GiB. A row lies in memory up to four times at once (as it
+/// came, as a column that grows by doubling, as a message to the host), and crosses to the host
+/// in one call: this keeps the largest within the 256 MiB of memory and the 64 MiB of transfer
+/// that a host gives a connector unless it is told otherwise.
+pub const LONGEST: usize = 32 * 1024 * 1024;
+
+/// The longest message there is: PostgreSQL builds them in buffers of at most 1 GiB.
+const MOST: usize = 1024 * 1024 * 1024;
 
 /// What stands before the body: tag and length.
 pub const HEADER: usize = 5;
@@ -61,14 +66,11 @@ pub fn split(bytes: &[u8]) -> Result<Split<'_>, Violation> {
 
 #[cold]
 fn impossible(tag: u8, length: usize) -> Violation {
-    if length < 4 {
-        return Violation(format!(
-            "a message `{}` of the impossible length {length}",
+    match tag {
+        DATA_ROW | COPY_DATA if (LONGEST..=MOST).contains(&length) => Violation::TooLong(length),
+        _ => Violation::new(format!(
+            "a message `{}` of the length {length}",
             tag.escape_ascii()
-        ));
+        )),
     }
-    Violation(format!(
-        "a message `{}` of {length} bytes is longer than the {LONGEST} that are taken",
-        tag.escape_ascii()
-    ))
 }

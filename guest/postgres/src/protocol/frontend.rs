@@ -75,7 +75,7 @@ pub fn bind_and_execute(
         out,
     )
     .map_err(|error| match error {
-        frontend::BindError::Conversion(error) => Violation(error.to_string()),
+        frontend::BindError::Conversion(error) => Violation::new(error.to_string()),
         frontend::BindError::Serialization(error) => error.into(),
     })?;
     frontend::execute("", 0, out)?;

@@ -19,22 +19,44 @@ pub mod frontend;
 use dagflux_guest::Error;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 
-/// The server said something that the protocol does not allow; the text says what.
+/// The server said something that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Violation(pub String);
+pub enum Violation {
+    /// The protocol does not allow it; the text says what it was.
+    Malformed(String),
+    /// It is a row of this many bytes, more than [`frame::LONGEST`].
+    TooLong(usize),
+}
+
+impl Violation {
+    /// What the protocol does not allow.
+    pub fn new(what: impl Into<String>) -> Self {
+        Violation::Malformed(what.into())
+    }
+}
 
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
-        Error::new(
-            ErrorKind::Protocol,
-            format!("the server broke the PostgreSQL protocol: {}", violation.0),
-        )
-        .with_hint("check that host and port lead to a PostgreSQL server, and nothing in between rewrites the traffic")
+        match violation {
+            Violation::Malformed(what) => Error::new(
+                ErrorKind::Protocol,
+                format!("the server broke the PostgreSQL protocol: {what}"),
+            )
+            .with_hint("check that host and port lead to a PostgreSQL server, and that nothing in between rewrites the traffic"),
+            Violation::TooLong(length) => Error::new(
+                ErrorKind::Value,
+                format!(
+                    "a row of {length} bytes is longer than the {} that are carried",
+                    frame::LONGEST
+                ),
+            )
+            .with_hint("read fewer columns, or cut long values short in a query, for example with left(...)"),
+        }
     }
 }
 
 impl From<std::io::Error> for Violation {
     fn from(error: std::io::Error) -> Self {
-        Violation(error.to_string())
+        Violation::Malformed(error.to_string())
     }
 }

@@ -202,7 +202,7 @@ impl RowDecoder {
             .get(column)
             .map_or("", |column| column.name.as_str());
         match misfit {
-            Misfit::Malformed => Error::from(Violation(format!(
+            Misfit::Malformed => Error::from(Violation::new(format!(
                 "a value of the column \"{name}\" is not in the format of its type"
             ))),
             Misfit::Value(value) => self.value_error(
@@ -242,7 +242,7 @@ impl RowDecoder {
 
 #[cold]
 fn malformed(what: &str) -> Error {
-    Violation(what.into()).into()
+    Violation::new(what).into()
 }
 
 #[inline(always)]

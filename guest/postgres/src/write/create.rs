@@ -112,7 +112,7 @@ fn look_up(
         if let [Some(name), Some(type_oid), is_enum] = row.as_slice() {
             let type_oid = type_oid
                 .parse()
-                .map_err(|_| Violation("a type id that is not a number".into()))?;
+                .map_err(|_| Violation::new("a type id that is not a number"))?;
             // Modifiers differ between fields of one type.
             for typed in named.iter().flatten().filter(|typed| typed.bare() == *name) {
                 known.insert(typed.sql(), (type_oid, is_enum.as_deref() == Some("t")));

@@ -67,7 +67,7 @@ fn column(row: Vec<Option<String>>) -> Result<Column> {
     let number = |text: Option<String>| -> Result<i64> {
         Ok(required(text)?
             .parse()
-            .map_err(|_| Violation("a type id that is not a number".into()))?)
+            .map_err(|_| Violation::new("a type id that is not a number"))?)
     };
     let type_oid = u32::try_from(number(type_oid)?).unwrap_or_default();
     let modifier = i32::try_from(number(modifier)?).unwrap_or(-1);

@@ -1,0 +1,11 @@
+//! What can be tested without a server: bytes in, bytes out, and a scripted peer.
+//!
+//! Whatever a peer sends, cut anywhere, is answered with an error and never with a panic.
+
+mod errors;
+mod messages;
+mod names;
+mod rows;
+mod script;
+mod session;
+mod values;

@@ -1,0 +1,234 @@
+//! A session with a peer that does not behave.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use dagflux_guest::BatchLimits;
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::{cancel, query};
+
+use crate::script::{FixedLogin, Script, Told, error_response, message, welcome};
+
+const LIMITS: BatchLimits = BatchLimits {
+    rows: 100,
+    bytes: 1 << 20,
+};
+
+fn parameters() -> Parameters {
+    Parameters {
+        database: "db".to_owned(),
+        schema: "odd \"name\"".to_owned(),
+        application_name: "tests".to_owned(),
+        statement_timeout: Some(Duration::from_millis(1500)),
+        encrypted: false,
+    }
+}
+
+fn open(lines: impl IntoIterator<Item = Vec<u8>>) -> (dagflux_guest::Result<Session>, Told) {
+    let (channel, told) = Script::new(lines);
+    (Session::open(channel, parameters(), &FixedLogin), told)
+}
+
+fn refused(lines: impl IntoIterator<Item = Vec<u8>>) -> ErrorKind {
+    match open(lines).0 {
+        Ok(_) => panic!("it was let in"),
+        Err(error) => {
+            assert!(error.has_hint(), "{error}");
+            error.kind()
+        }
+    }
+}
+
+fn contains(told: &Told, part: &[u8]) -> bool {
+    told.borrow()
+        .windows(part.len())
+        .any(|window| window == part)
+}
+
+#[test]
+fn the_startup_message_carries_everything_the_session_needs() {
+    let (session, told) = open([welcome()]);
+    let session = session.expect("a session");
+    for part in [
+        &b"user\0someone\0"[..],
+        b"database\0db\0",
+        b"application_name\0tests\0",
+        b"client_encoding\0UTF8\0",
+        b"search_path\0\"odd \"\"name\"\"\"\0",
+        b"statement_timeout\x001500\0",
+        b"DateStyle\0ISO\0",
+        b"IntervalStyle\0postgres\0",
+        b"extra_float_digits\x003\0",
+    ] {
+        assert!(contains(&told, part), "{}", part.escape_ascii());
+    }
+    assert_eq!(session.version(), 150_008);
+    let token = cancel::token(session.cancel_key().expect("a key"));
+    assert_eq!(token, b"\x01\x00\x00\x00\x2a\x00\x00\x00\x07");
+    assert!(cancel::key(&token).is_ok_and(|key| key.process == 42 && key.secret == 7));
+    assert!(cancel::key(&token[1..]).is_err());
+    drop(session);
+    assert!(told.borrow().ends_with(b"X\0\0\0\x04"), "no good-bye");
+}
+
+#[test]
+fn a_login_arrives_in_pieces() {
+    let bytes = welcome();
+    let (session, _) = open(bytes.chunks(1).map(<[u8]>::to_vec));
+    assert!(session.is_ok());
+    for length in 0..bytes.len() {
+        assert_eq!(
+            refused([bytes[..length].to_vec()]),
+            ErrorKind::ConnectionLost
+        );
+    }
+}
+
+#[test]
+fn scram_and_md5_go_through_the_credentials() {
+    let sasl = message(b'R', b"\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00");
+    let challenge = message(b'R', b"\x00\x00\x00\x0bserver-first");
+    let outcome = message(b'R', b"\x00\x00\x00\x0cserver-final");
+    let (session, told) = open([sasl.clone(), challenge.clone(), outcome.clone(), welcome()]);
+    assert!(session.is_ok());
+    assert!(contains(
+        &told,
+        b"p\0\0\0\x22SCRAM-SHA-256\0\0\0\0\x0cclient-first"
+    ));
+    assert!(contains(&told, b"p\0\0\0\x10client-final"));
+
+    // A server that lets us in without its proof is not trusted.
+    assert_eq!(
+        refused([sasl.clone(), challenge, welcome()]),
+        ErrorKind::Authentication
+    );
+    assert_eq!(refused([sasl.clone(), sasl]), ErrorKind::Protocol);
+    assert_eq!(refused([outcome]), ErrorKind::Protocol);
+
+    let (session, told) = open([message(b'R', b"\x00\x00\x00\x05salt"), welcome()]);
+    assert!(session.is_ok());
+    assert!(contains(&told, b"p\0\0\0\x0emd5digest\0"));
+}
+
+#[test]
+fn other_logins_are_refused_with_the_next_step() {
+    for code in [2, 3, 7, 9] {
+        let request = message(b'R', &[0, 0, 0, code]);
+        let kind = refused([request]);
+        let expected = match code {
+            2 => ErrorKind::Protocol,
+            _ => ErrorKind::Authentication,
+        };
+        assert_eq!(kind, expected, "{code}");
+    }
+}
+
+#[test]
+fn a_server_that_is_something_else_is_told_apart() {
+    assert_eq!(
+        refused([b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()]),
+        ErrorKind::Protocol
+    );
+    assert_eq!(
+        refused([b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()]),
+        ErrorKind::Protocol
+    );
+    assert_eq!(refused([]), ErrorKind::ConnectionLost);
+    assert_eq!(refused([message(b'Z', b"?")]), ErrorKind::Protocol);
+}
+
+#[test]
+fn a_fatal_error_is_the_reason_that_is_given() {
+    for (code, kind) in [
+        ("28P01", ErrorKind::Authentication),
+        ("3D000", ErrorKind::DatabaseNotFound),
+        ("53300", ErrorKind::ServerResources),
+        ("57P03", ErrorKind::ServerShutdown),
+    ] {
+        let error = error_response(&[(b'S', "FATAL"), (b'V', "FATAL"), (b'C', code), (b'M', "no")]);
+        assert_eq!(refused([error]), kind);
+    }
+}
+
+/// A session, and what the peer says to the first query.
+fn ask(lines: Vec<Vec<u8>>) -> dagflux_guest::Error {
+    let mut script = vec![welcome()];
+    script.extend(lines);
+    let (session, _) = open(script);
+    let session = Rc::new(RefCell::new(session.expect("a session")));
+    let result = query::query(&session, "SELECT 1", LIMITS).and_then(|mut rows| {
+        while rows.next()?.is_some() {}
+        Ok(())
+    });
+    result.expect_err("a failure")
+}
+
+/// The description of one `integer` column.
+fn described() -> Vec<u8> {
+    [
+        message(b'C', b"BEGIN\0"),
+        message(b'Z', b"T"),
+        message(b'1', b""),
+        message(b't', b"\x00\x00"),
+        message(b'T', b"\x00\x01n\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x17\x00\x04\xff\xff\xff\xff\x00\x00"),
+        message(b'Z', b"T"),
+    ]
+    .concat()
+}
+
+const ROW: &[u8] = b"\x00\x01\x00\x00\x00\x04\x00\x00\x00\x05";
+
+#[test]
+fn a_result_that_breaks_off_is_an_error_and_not_an_end() {
+    let bound = message(b'2', b"");
+    let row = message(b'D', ROW);
+    assert_eq!(ask(vec![]).kind(), ErrorKind::ConnectionLost);
+    assert_eq!(ask(vec![described()]).kind(), ErrorKind::ConnectionLost);
+    let rows = [described(), bound.clone(), row.clone()].concat();
+    assert_eq!(ask(vec![rows.clone()]).kind(), ErrorKind::ConnectionLost);
+    let complete = [rows.clone(), message(b'C', b"SELECT 1\0")].concat();
+    assert_eq!(ask(vec![complete]).kind(), ErrorKind::ConnectionLost);
+
+    // The server says that it is going, as an error or as a remark.
+    let going = [
+        (b'S', "FATAL"),
+        (b'V', "FATAL"),
+        (b'C', "57P01"),
+        (b'M', "going down"),
+    ];
+    let mut going = error_response(&going);
+    assert_eq!(
+        ask(vec![rows.clone(), going.clone()]).kind(),
+        ErrorKind::ServerShutdown
+    );
+    going[0] = b'N';
+    assert_eq!(ask(vec![rows, going]).kind(), ErrorKind::ServerShutdown);
+}
+
+#[test]
+fn rows_that_are_not_as_announced_are_a_violation() {
+    for body in [
+        &b""[..],
+        b"\x00",
+        b"\x00\x00",
+        b"\x00\x02\x00\x00\x00\x04\x00\x00\x00\x05",
+        b"\x00\x01\x00\x00\x00\x05\x00\x00\x00\x05",
+        b"\x00\x01\x00\x00\x00\x03\x00\x00\x05",
+        b"\x00\x01\xff\xff\xff\xfe",
+        b"\x00\x01\x7f\xff\xff\xff",
+        b"\x00\x01\x00\x00\x00\x04\x00\x00\x00\x05\x00",
+    ] {
+        let answer = [described(), message(b'2', b""), message(b'D', body)].concat();
+        let error = ask(vec![answer]);
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{}", body.escape_ascii());
+    }
+    let mut huge = [described(), message(b'2', b"")].concat();
+    huge.extend_from_slice(b"D\xff\xff\xff\xff");
+    assert_eq!(ask(vec![huge]).kind(), ErrorKind::Protocol);
+    // A row that PostgreSQL can send, but that is more than is carried.
+    let mut long = [described(), message(b'2', b"")].concat();
+    long.extend_from_slice(b"D\x10\x00\x00\x00");
+    assert_eq!(ask(vec![long]).kind(), ErrorKind::Value);
+}

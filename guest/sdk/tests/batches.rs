@@ -1,0 +1,143 @@
+//! Columns become messages that `arrow-ipc` reads back as they were.
+
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, Int32Array, NullArray, RecordBatch, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use dagflux_guest::{BatchLimits, ColumnBuilder, Layout, ipc};
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("number", DataType::Int32, true),
+        Field::new("flag", DataType::Boolean, true),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("nothing", DataType::Null, true),
+    ]))
+}
+
+/// Rows of which every `gap`-th value is null; 0 for none.
+fn build(columns: &mut [ColumnBuilder], rows: usize, gap: usize) -> RecordBatch {
+    let is_null = |row: usize| gap != 0 && row % gap == 0;
+    for row in 0..rows {
+        for (at, column) in columns.iter_mut().enumerate() {
+            match at {
+                3 => column.push_null(),
+                _ if is_null(row) => column.push_null(),
+                0 => column.push_fixed((row as i32).to_le_bytes()),
+                1 => column.push_bit(row % 3 == 0),
+                _ => column.push_bytes("é".repeat(row % 5).as_bytes()),
+            }
+        }
+    }
+    let values = |row: usize| (!is_null(row)).then_some(row);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_iter(
+            (0..rows).map(|row| values(row).map(|row| row as i32)),
+        )),
+        Arc::new(BooleanArray::from_iter(
+            (0..rows).map(|row| values(row).map(|row| row % 3 == 0)),
+        )),
+        Arc::new(StringArray::from_iter(
+            (0..rows).map(|row| values(row).map(|row| "é".repeat(row % 5))),
+        )),
+        Arc::new(NullArray::new(rows)),
+    ];
+    RecordBatch::try_new(schema(), columns).expect("a batch")
+}
+
+fn builders() -> Vec<ColumnBuilder> {
+    [
+        Layout::Fixed(4),
+        Layout::Bits,
+        Layout::Variable,
+        Layout::Null,
+    ]
+    .map(|layout| ColumnBuilder::new(layout, 16))
+    .into()
+}
+
+#[test]
+fn a_message_reads_back_as_the_rows_that_were_pushed() {
+    // The same builders throughout: nothing of one batch may show up in the next.
+    let mut columns = builders();
+    for rows in [0, 1, 7, 8, 9, 63, 64, 65, 1000] {
+        for gap in [0, 1, 2, 9, 500] {
+            let expected = build(&mut columns, rows, gap);
+            let message = ipc::batch_message(&columns, rows);
+            let read = ipc::read_batch(message, &schema()).expect("a batch");
+            assert_eq!(read, expected, "{rows} rows, every {gap}th null");
+            columns.iter_mut().for_each(ColumnBuilder::clear);
+        }
+    }
+}
+
+#[test]
+fn the_parts_of_a_message_are_aligned_to_64_bytes() {
+    let mut columns = builders();
+    build(&mut columns, 100, 3);
+    let message = ipc::batch_message(&columns, 100);
+    let head = u32::from_le_bytes(message[4..8].try_into().expect("four bytes")) as usize + 8;
+    assert_eq!(head % 64, 0);
+    assert_eq!(message.len() % 64, 0);
+    let parsed = arrow_ipc::root_as_message(&message[8..head]).expect("a message");
+    let batch = parsed.header_as_record_batch().expect("a batch");
+    assert!(batch.compression().is_none());
+    assert_eq!(parsed.bodyLength() as usize, message.len() - head);
+    for buffer in batch.buffers().expect("buffers") {
+        assert_eq!(buffer.offset() % 64, 0);
+    }
+}
+
+#[test]
+fn a_column_without_nulls_has_no_bitmap() {
+    let mut column = ColumnBuilder::new(Layout::Fixed(4), 4);
+    column.push_fixed(1_i32.to_le_bytes());
+    let message = ipc::batch_message([&column], 1);
+    let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, true)]));
+    let read = ipc::read_batch(message, &schema).expect("a batch");
+    assert!(read.column(0).nulls().is_none());
+    assert_eq!(read.column(0).as_primitive::<Int32Type>().value(0), 1);
+}
+
+#[test]
+fn text_that_is_not_utf8_is_found_with_its_row() {
+    let mut column = ColumnBuilder::new(Layout::Variable, 4);
+    column.push_bytes(b"plain");
+    column.push_null();
+    column.push_bytes("é".as_bytes());
+    assert_eq!(column.invalid_text(), None);
+    // Each half alone is not text, though the two together are.
+    column.push_bytes(&[0xc3]);
+    column.push_bytes(&[0xa9]);
+    assert_eq!(column.invalid_text(), Some(3));
+}
+
+#[test]
+fn a_schema_message_reads_back() {
+    let field = Field::new("a", DataType::Decimal128(15, 2), true)
+        .with_metadata([("dagflux:type".to_owned(), "numeric(15,2)".to_owned())]);
+    let schema = Schema::new(vec![field]);
+    let message = ipc::schema_message(&schema).expect("a message");
+    assert_eq!(*ipc::read_schema(&message).expect("a schema"), schema);
+}
+
+#[test]
+fn bytes_that_are_no_message_are_refused() {
+    let mut columns = builders();
+    build(&mut columns, 10, 2);
+    let message = ipc::batch_message(&columns, 10);
+    for length in 0..message.len() {
+        let cut = message[..length].to_vec();
+        assert!(ipc::read_batch(cut, &schema()).is_err(), "{length} bytes");
+    }
+    assert!(ipc::read_schema(&message).is_err());
+}
+
+#[test]
+fn limits_are_brought_into_range() {
+    let limits = BatchLimits::new(0, u32::MAX);
+    assert_eq!(limits.rows, 1);
+    assert_eq!(limits.bytes, 32 * 1024 * 1024);
+}
