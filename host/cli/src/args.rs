@@ -147,6 +147,18 @@ pub enum Command {
         statement: StatementArgs,
     },
 
+    /// Run one statement that may change things; it takes effect at once
+    #[command(
+        after_long_help = "Rows that it returns are discarded.\n\nExample:\n  dagflux execute sales 'DROP TABLE orders_copy'"
+    )]
+    Execute {
+        /// The connection, as it is called in the connection file
+        connection: String,
+        /// The statement
+        #[command(flatten)]
+        statement: StatementArgs,
+    },
+
     /// Write a table or the result of a query to a file
     #[command(after_long_help = EXPORT_HELP)]
     Export(ExportArgs),

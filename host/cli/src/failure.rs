@@ -56,6 +56,11 @@ impl Failure {
         Self::new(Exit::Configuration, "configuration", message)
     }
 
+    /// A secret that cannot be had from where it is kept.
+    pub fn secret(message: impl Into<String>) -> Self {
+        Self::new(Exit::Configuration, "secret", message)
+    }
+
     /// A local file that cannot be read, written or understood.
     pub fn file(message: impl Into<String>) -> Self {
         Self::new(Exit::File, "io", message)

@@ -26,6 +26,7 @@ With --json, on standard output:
   preview, query                          one document a line: {\"columns\":[{name,type,arrow}]}, then each
                                           row as an array, last {\"rows\",\"seconds\"}; without the last
                                           line the result is not complete
+  execute                                 {\"command\",\"rows\"}: the server's word, and the rows changed
   export, import                          {\"rows\",\"bytes\",\"seconds\",…}
 and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\",…}}
 Values are as in jsonl exports. Host, login name and secrets are in none of it.";

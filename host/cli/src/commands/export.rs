@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use dagflux_host::{Connection, ReadOptions, RowStream, TableName};
+use dagflux_host::{Connection, ReadOptions, Receipt, RowStream, TableName};
 use futures_util::TryStreamExt;
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -76,8 +76,9 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
         }
     })
     .await?;
+    let receipt = connection.receipt();
     connection.close().await?;
-    summary(context, &target, &written)
+    summary(context, &target, &written, &receipt)
 }
 
 /// How many rows there will be, as far as the server guesses; asked only when
@@ -102,6 +103,8 @@ async fn expected(
 
 /// Where to, and in what format.
 struct Target {
+    /// The name as it was given.
+    shown: String,
     /// None is standard output.
     path: Option<PathBuf>,
     format: Format,
@@ -118,6 +121,7 @@ impl Target {
                     .hint("add a file name to it"));
             }
             return Ok(Target {
+                shown: output.display().to_string(),
                 path: Some(path),
                 format,
             });
@@ -133,7 +137,11 @@ impl Target {
                 Err(Failure::usage("an Arrow stream is nothing for a terminal")
                     .hint("redirect it, or use --format csv"))
             }
-            Some(format) => Ok(Target { path: None, format }),
+            Some(format) => Ok(Target {
+                shown: "standard output".to_owned(),
+                path: None,
+                format,
+            }),
         }
     }
 
@@ -146,7 +154,7 @@ impl Target {
                 place: None,
             });
         };
-        let shown = path.display();
+        let shown = &self.shown;
         // A device or a pipe is written to as it is; it cannot be replaced.
         if path.exists() && !path.is_file() {
             let file = std::fs::File::options().write(true).open(path);
@@ -258,7 +266,12 @@ fn encode(
     Ok(encoder)
 }
 
-fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Result<()> {
+fn summary(
+    context: &Context,
+    target: &Target,
+    written: &Written,
+    receipt: &Receipt,
+) -> anyhow::Result<()> {
     let Written {
         rows,
         bytes,
@@ -270,7 +283,8 @@ fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Res
             "bytes": bytes,
             "seconds": elapsed.as_secs_f64(),
             "format": format!("{:?}", target.format).to_lowercase(),
-            "file": target.path.as_ref().map(|path| path.display().to_string()),
+            "file": target.path.is_some().then_some(&target.shown),
+            "sandbox": output::receipt::json(receipt),
         });
         // Standard output holds the rows already, if they went there.
         match target.path {
@@ -279,10 +293,7 @@ fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Res
         }
         return Ok(());
     }
-    let place = target.path.as_ref().map_or_else(
-        || "standard output".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let place = &target.shown;
     eprintln!(
         "exported {} to {place}: {}, {}, {}",
         output::rows(rows),
@@ -290,5 +301,6 @@ fn summary(context: &Context, target: &Target, written: &Written) -> anyhow::Res
         duration(elapsed),
         rate(rows, elapsed)
     );
+    eprintln!("{}", output::receipt::line(receipt));
     Ok(())
 }

@@ -61,6 +61,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     })
     .await?;
     progress.clear();
+    let receipt = connection.receipt();
     connection.close().await?;
     let elapsed = progress.elapsed();
     if context.json {
@@ -70,6 +71,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
             "seconds": elapsed.as_secs_f64(),
             "table": args.table.to_string(),
             "created": args.create,
+            "sandbox": output::receipt::json(&receipt),
         }));
     }
     let read = bytes
@@ -82,6 +84,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
         duration(elapsed),
         rate(rows, elapsed)
     );
+    eprintln!("{}", output::receipt::line(&receipt));
     Ok(())
 }
 

@@ -49,6 +49,10 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
             connection,
             statement,
         } => statement::query(context, &connection, statement).await?,
+        Command::Execute {
+            connection,
+            statement,
+        } => statement::execute(context, &connection, statement).await?,
         Command::Export(args) => export::run(context, args).await?,
         Command::Import(args) => import::run(context, args).await?,
         Command::Secret(SecretCommand::Set { field }) => {

@@ -10,7 +10,6 @@ use crate::connections::file::{Content, File};
 use crate::connections::keystore;
 use crate::connections::reference::Reference;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
@@ -137,11 +136,10 @@ fn read_value(name: &str, field: &str) -> Result<Secret, Failure> {
 
 /// Talks to the key store on a thread of its own: it may wait for the person.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let failure = |message: String| Failure::new(Exit::Configuration, "secret", message);
     match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result.map_err(failure),
-        Err(_) => Err(failure("the key store could not be asked".into())),
+        Ok(result) => result,
+        Err(_) => Err(Failure::secret("the key store could not be asked")),
     }
 }

@@ -1,6 +1,6 @@
 //! `preview` and `query`: rows on the screen.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::args::StatementArgs;
 use crate::context::Context;
 use crate::failure::{Failure, StatementFailure};
 use crate::interrupt::or_interrupt;
-use crate::output::rows;
+use crate::output::{self, rows};
 
 /// The longest statement that is read. PostgreSQL's own limit on a message is
 /// 1 GiB; a dump given by mistake should not get that far.
@@ -60,6 +60,38 @@ pub async fn query(context: &Context, name: &str, statement: StatementArgs) -> a
     })
     .await?;
     Ok(connection.close().await?)
+}
+
+/// Runs a statement that may change things.
+///
+/// # Errors
+/// When the connection or the statement fails.
+pub async fn execute(
+    context: &Context,
+    name: &str,
+    statement: StatementArgs,
+) -> anyhow::Result<()> {
+    let sql = text(statement.sql.as_deref(), statement.file.as_deref())?;
+    let mut connection = context.open(name).await?;
+    let canceller = connection.canceller();
+    let began = Instant::now();
+    let outcome = or_interrupt(Some(canceller), async {
+        let outcome = connection.execute(&sql).await;
+        outcome.map_err(|error| located(&sql, error))
+    })
+    .await?;
+    connection.close().await?;
+    if context.json {
+        return output::json(&outcome);
+    }
+    let mut out = output::stdout();
+    writeln!(
+        out,
+        "{} ({})",
+        output::printable(&outcome.command),
+        output::duration(began.elapsed())
+    )?;
+    Ok(out.flush()?)
 }
 
 /// A failure of the server together with the statement it is about.

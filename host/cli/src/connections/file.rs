@@ -221,8 +221,7 @@ impl File {
 }
 
 /// A connection as a message can show it.
-const EXAMPLE: &str = "\
-    [sales]
+const EXAMPLE: &str = "    [sales]
     connector = \"postgres\"
     host = \"db.example.com\"
     database = \"sales\"

@@ -8,36 +8,41 @@
 use dagflux_host::Secret;
 use keyring::{Entry, Error};
 
+use super::reference::SERVICE;
+use crate::failure::Failure;
+
 /// Reads a value.
-pub fn read(service: &str, user: &str) -> Result<Secret, String> {
+///
+/// # Errors
+/// When there is none, or no key store.
+pub fn read(service: &str, user: &str) -> Result<Secret, Failure> {
     let value = entry(service, user)?
         .get_password()
         .map_err(|error| match error {
-            Error::NoEntry => {
-                format!(
-                    "the key store has nothing under {service}/{user}; {}",
-                    how_to_store(service, user)
-                )
-            }
+            Error::NoEntry => missing(service, user),
             other => unusable(&other),
         })?;
     if value.is_empty() {
-        return Err(format!(
-            "the key store has an empty value under {service}/{user}"
-        ));
+        return Err(missing(service, user));
     }
     Ok(Secret::new(value))
 }
 
 /// Stores a value, in place of any that is there.
-pub fn store(service: &str, user: &str, value: &Secret) -> Result<(), String> {
+///
+/// # Errors
+/// When there is no key store, or it refuses.
+pub fn store(service: &str, user: &str, value: &Secret) -> Result<(), Failure> {
     entry(service, user)?
         .set_password(value.expose())
         .map_err(|error| unusable(&error))
 }
 
 /// Deletes a value. Returns whether there was one.
-pub fn delete(service: &str, user: &str) -> Result<bool, String> {
+///
+/// # Errors
+/// When there is no key store, or it refuses.
+pub fn delete(service: &str, user: &str) -> Result<bool, Failure> {
     match entry(service, user)?.delete_credential() {
         Ok(()) => Ok(true),
         Err(Error::NoEntry) => Ok(false),
@@ -45,24 +50,29 @@ pub fn delete(service: &str, user: &str) -> Result<bool, String> {
     }
 }
 
-fn entry(service: &str, user: &str) -> Result<Entry, String> {
+fn entry(service: &str, user: &str) -> Result<Entry, Failure> {
     Entry::new(service, user).map_err(|error| match Entry::store_status() {
         Err(cause) => unusable(cause),
         Ok(()) => unusable(&error),
     })
 }
 
-fn how_to_store(service: &str, user: &str) -> String {
-    if service == super::reference::SERVICE {
-        format!("store it with: dagflux secret set {user}")
-    } else {
-        "store it with the key store's own tool".into()
-    }
+fn missing(service: &str, user: &str) -> Failure {
+    Failure::secret(format!("the key store has nothing for {service}/{user}")).hint(
+        if service == SERVICE {
+            format!("store it with: dagflux secret set {user}")
+        } else {
+            "store it with the key store's own tool".into()
+        },
+    )
 }
 
-fn unusable(error: &Error) -> String {
-    format!(
-        "the operating system's key store cannot be used: {error}; on a machine without one \
-         (a server, a container) use {{ env = \"VARIABLE\" }} or {{ file = \"path\" }}"
+fn unusable(error: &Error) -> Failure {
+    Failure::secret(format!(
+        "the operating system's key store cannot be used: {error}"
+    ))
+    .hint(
+        "unlock or start it; on a machine without one (a server, a container) \
+         write { env = \"VARIABLE\" } or { file = \"path\" } instead",
     )
 }

@@ -6,6 +6,7 @@ use dagflux_host::Secret;
 use toml::de::DeValue;
 
 use super::keystore;
+use crate::failure::Failure;
 
 /// Where a value is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,15 +141,18 @@ impl Reference {
 
     /// Reads the value. May block, and in the key store's case may ask the
     /// person to unlock it.
-    pub fn read(&self, resolve: impl Fn(&str) -> PathBuf) -> Result<Secret, String> {
+    ///
+    /// # Errors
+    /// When the value is not there, or others could read it.
+    pub fn read(&self, resolve: impl Fn(&str) -> PathBuf) -> Result<Secret, Failure> {
         if let Some(obstacle) = self.obstacle(&resolve) {
-            return Err(obstacle);
+            return Err(Failure::secret(obstacle));
         }
         match self {
-            Reference::Env(name) => std::env::var(name)
-                .map(Secret::new)
-                .map_err(|_| format!("the environment variable {name} is not UTF-8 text")),
-            Reference::File { path, .. } => read_file(&resolve(path)),
+            Reference::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
+                Failure::secret(format!("the environment variable {name} is not UTF-8 text"))
+            }),
+            Reference::File { path, .. } => read_file(&resolve(path)).map_err(Failure::secret),
             Reference::Keyring { service, user } => keystore::read(service, user),
         }
     }

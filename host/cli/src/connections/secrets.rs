@@ -42,10 +42,7 @@ impl ConnectionSecrets {
         match &field.value {
             Sensitive::Literal(text) => Ok(Some(Secret::new(text.clone()))),
             Sensitive::Reference(reference) => {
-                let secret = self
-                    .fetch(reference.clone())
-                    .await
-                    .map_err(SecretError::new)?;
+                let secret = self.fetch(reference.clone()).await?;
                 if !field.secret {
                     self.redactor.add(secret.expose());
                 }
@@ -55,14 +52,21 @@ impl ConnectionSecrets {
     }
 
     /// Reads on a thread of its own: the key store may wait for the person.
-    async fn fetch(&self, reference: Reference) -> Result<Secret, String> {
+    async fn fetch(&self, reference: Reference) -> Result<Secret, SecretError> {
         let file = File {
             path: self.file.clone(),
             entries: Vec::new(),
         };
         tokio::task::spawn_blocking(move || reference.read(|path| file.resolve(path)))
             .await
-            .map_err(|_| "reading it failed".to_owned())?
+            .map_err(|_| SecretError::new("reading it failed"))?
+            .map_err(|failure| {
+                let error = SecretError::new(failure.message);
+                match failure.hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                }
+            })
     }
 }
 

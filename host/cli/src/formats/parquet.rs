@@ -1,16 +1,23 @@
 //! Parquet, through the `parquet` crate.
+//!
+//! Parquet has no type for PostgreSQL's intervals (months, days and time
+//! apart): they are written as text, marked so that an import of the same file
+//! reads them as intervals again.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
+use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Counted, Encoder, Opened};
+use super::{Counted, Encoder, Opened, text};
+use crate::failure::Failure;
 
 /// How many encoded bytes a row group holds. A group is held in memory until
 /// it is complete, so this bounds the memory of an export; readers fetch and
@@ -20,8 +27,17 @@ const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// How many rows a batch has that is read for an import.
 const BATCH_ROWS: usize = 16 * 1024;
 
+/// Marks a text column that holds intervals.
+const MARK: (&str, &str) = ("dagflux:text-of", "interval");
+
+/// The type of the columns that are written as text.
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
 /// Writes a Parquet file.
-pub struct ParquetEncoder(ArrowWriter<Counted>);
+pub struct ParquetEncoder {
+    writer: ArrowWriter<Counted>,
+    schema: SchemaRef,
+}
 
 impl ParquetEncoder {
     /// Begins a file.
@@ -36,29 +52,31 @@ impl ParquetEncoder {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_created_by(concat!("dagflux ", env!("CARGO_PKG_VERSION")).into())
             .build();
+        let schema = with_fields(schema, marked);
         // The Arrow schema is written into the file, with the types of the
         // source in its metadata, so that an import restores them.
-        Ok(ParquetEncoder(ArrowWriter::try_new(
-            out,
-            schema.clone(),
-            Some(properties),
-        )?))
+        let writer = ArrowWriter::try_new(out, schema.clone(), Some(properties))?;
+        Ok(ParquetEncoder { writer, schema })
     }
 }
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        Ok(self.0.write(batch)?)
+        let batch = converted(batch, &self.schema, |field, column| {
+            let interval = column.data_type() == &INTERVAL;
+            interval.then(|| text::to_text(field, column).map(|text| Arc::new(text) as ArrayRef))
+        })?;
+        Ok(self.writer.write(&batch)?)
     }
 
     fn bytes(&self) -> u64 {
-        (self.0.bytes_written() + self.0.in_progress_size()) as u64
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<u64> {
-        self.0.finish()?;
-        std::io::Write::flush(self.0.inner_mut())?;
-        Ok(self.0.inner().bytes())
+        self.writer.finish()?;
+        std::io::Write::flush(self.writer.inner_mut())?;
+        Ok(self.writer.inner().bytes())
     }
 }
 
@@ -71,11 +89,109 @@ pub fn open(file: File) -> anyhow::Result<Opened> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(WHAT)?;
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
     let reader = builder.with_batch_size(BATCH_ROWS).build().context(WHAT)?;
-    let schema = arrow_array::RecordBatchReader::schema(&reader);
-    let batches = reader.map(|batch| batch.context("the Parquet file cannot be read further"));
+    let schema = with_fields(&reader.schema(), unmarked);
+    let kept = schema.clone();
+    let mut first_row: u64 = 1;
+    let batches = reader.map(move |batch| {
+        let batch = batch.context("the Parquet file cannot be read further")?;
+        let start = first_row;
+        first_row += batch.num_rows() as u64;
+        converted(&batch, &kept, |field, column| {
+            let text = column
+                .as_string_opt::<i32>()
+                .filter(|_| field.data_type() == &INTERVAL);
+            text.map(|text| text::from_text(field, text, start))
+        })
+    });
     Ok(Opened {
         schema,
         rows,
         batches: Box::new(batches),
     })
+}
+
+fn with_fields(schema: &SchemaRef, change: fn(&FieldRef) -> FieldRef) -> SchemaRef {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(change).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The field as it is written.
+fn marked(field: &FieldRef) -> FieldRef {
+    if field.data_type() != &INTERVAL {
+        return field.clone();
+    }
+    let mut metadata = field.metadata().clone();
+    metadata.insert(MARK.0, MARK.1);
+    let text = Field::new(field.name(), DataType::Utf8, field.is_nullable());
+    Arc::new(text.with_metadata(metadata))
+}
+
+/// The field as it was before it was written.
+fn unmarked(field: &FieldRef) -> FieldRef {
+    let interval = field
+        .metadata()
+        .get(MARK.0)
+        .is_some_and(|mark| mark == MARK.1);
+    if !interval || field.data_type() != &DataType::Utf8 {
+        return field.clone();
+    }
+    let mut metadata = field.metadata().clone();
+    metadata.remove(MARK.0);
+    let original = Field::new(field.name(), INTERVAL, field.is_nullable());
+    Arc::new(original.with_metadata(metadata))
+}
+
+/// The batch in another schema, with the columns changed that `change` wants to.
+fn converted(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    change: impl Fn(&Field, &ArrayRef) -> Option<Result<ArrayRef, Failure>>,
+) -> anyhow::Result<RecordBatch> {
+    let columns = (schema.fields().iter().zip(batch.columns()))
+        .map(|(field, column)| change(field, column).unwrap_or_else(|| Ok(column.clone())))
+        .collect::<Result<Vec<_>, _>>()?;
+    let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(
+        schema.clone(),
+        columns,
+        &rows,
+    )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int32Array, IntervalMonthDayNanoArray};
+    use arrow_buffer::IntervalMonthDayNano;
+
+    #[test]
+    fn intervals_survive() {
+        let intervals = [Some(IntervalMonthDayNano::new(14, -3, 1_000)), None];
+        let columns: [(&str, ArrayRef); 2] = [
+            ("n", Arc::new(Int32Array::from(vec![1, 2]))),
+            (
+                "iv",
+                Arc::new(IntervalMonthDayNanoArray::from(intervals.to_vec())),
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.map(|(name, column)| (name, column, true)),
+        )
+        .unwrap();
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let out = Box::new(path.reopen().unwrap());
+        let counted = Counted { out, bytes: 0 };
+        let mut encoder = Box::new(ParquetEncoder::new(&batch.schema(), counted).unwrap());
+        encoder.write(&batch).unwrap();
+        let bytes = encoder.finish().unwrap();
+        assert_eq!(bytes, path.as_file().metadata().unwrap().len());
+        let opened = open(path.reopen().unwrap()).unwrap();
+        assert_eq!(opened.rows, Some(2));
+        let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+        assert_eq!(
+            format!("{:?}", batches[0].columns()),
+            format!("{:?}", batch.columns())
+        );
+        assert_eq!(opened.schema.fields(), batch.schema().fields());
+    }
 }

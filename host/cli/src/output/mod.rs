@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod progress;
+pub mod receipt;
 pub mod rows;
 pub mod table;
 
