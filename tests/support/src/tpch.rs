@@ -75,7 +75,8 @@ impl Table {
         }
     }
 
-    /// Its columns, as the benchmark's specification (section 1.4) defines them.
+    /// Its columns, as the benchmark's specification (section 1.4) defines them. None
+    /// can be null.
     #[must_use]
     pub fn columns(self) -> &'static str {
         match self {
@@ -176,7 +177,13 @@ pub async fn load(database: &Database<'_>, scale: f64, tables: &[Table]) -> Resu
         // Within one transaction the server can store the rows as frozen, and
         // need not log them.
         let transaction = client.transaction().await?;
-        let (name, columns) = (table.name(), table.columns());
+        let name = table.name();
+        let columns: Vec<String> = table
+            .columns()
+            .split(", ")
+            .map(|column| format!("{column} NOT NULL"))
+            .collect();
+        let columns = columns.join(", ");
         transaction
             .batch_execute(&format!("CREATE TABLE {name} ({columns})"))
             .await
