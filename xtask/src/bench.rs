@@ -15,6 +15,8 @@ pub(crate) enum What {
     Connect,
     /// Loading a connector from the cache.
     Load,
+    /// Whether a large table survives the way to a file and back.
+    Exact,
     /// All of them.
     #[default]
     All,
@@ -27,8 +29,18 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Read => "read",
         What::Connect => "connect",
         What::Load => "load",
+        What::Exact => "exact",
         What::All => "all",
     };
+    // The command is part of what is measured.
+    workspace::run(&mut workspace.cargo([
+        "build",
+        "--release",
+        "--package",
+        "dagflux-bench",
+        "--package",
+        "dagflux-cli",
+    ]))?;
     let mut bench = workspace.cargo(["run", "--release", "--package", "dagflux-bench", "--"]);
     bench.arg(what);
     if json {

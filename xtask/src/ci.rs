@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 fn format(workspace: &Workspace) -> Result<Outcome> {
-    passed(&mut workspace.cargo(["fmt", "--all", "--check"]))
+    passed(&mut workspace.cargo(["fmt", "--all", "--", "--check", "--files-with-diff"]))
 }
 
 fn host_lints(workspace: &Workspace) -> Result<Outcome> {
@@ -58,6 +58,7 @@ fn host_lints(workspace: &Workspace) -> Result<Outcome> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--keep-going",
         "--",
         "--deny=warnings",
     ]))
@@ -65,7 +66,13 @@ fn host_lints(workspace: &Workspace) -> Result<Outcome> {
 
 fn guest_lints(workspace: &Workspace) -> Result<Outcome> {
     guests::ensure_target()?;
-    let mut command = workspace.cargo(["clippy", "--lib", "--target", guests::TARGET]);
+    let mut command = workspace.cargo([
+        "clippy",
+        "--lib",
+        "--keep-going",
+        "--target",
+        guests::TARGET,
+    ]);
     command.args(["--profile", guests::PROFILE]);
     for package in guests::packages(workspace) {
         command.args(["--package", &package.name]);
@@ -74,7 +81,7 @@ fn guest_lints(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn documentation(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps"]);
+    let mut command = workspace.cargo(["doc", "--workspace", "--no-deps", "--keep-going"]);
     passed(command.env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
