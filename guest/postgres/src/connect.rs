@@ -22,7 +22,9 @@ pub fn open(application_name: String, statement_timeout: Option<Duration>) -> Re
         statement_timeout,
         encrypted: false,
     };
-    Session::open(channel()?, parameters, &Brokered)
+    let mut session = Session::open(channel()?, parameters, &Brokered)?;
+    session.set_dial(Box::new(channel));
+    Ok(session)
 }
 
 /// A channel to the server, encrypted if the form says so.

@@ -110,5 +110,13 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
         )
         .with_hint("use `read` or `query` to get rows out, and `insert` to get them in"));
     }
+    if !session.is_idle() {
+        session.settle()?;
+        return Err(Error::new(
+            ErrorKind::UnsupportedStatement,
+            "the statement begins a transaction, which was rolled back: each call stands alone",
+        )
+        .with_hint("send the statement that does the work by itself: it takes effect at once"));
+    }
     outcome.ok_or_else(|| unexpected("in place of what the statement did"))
 }

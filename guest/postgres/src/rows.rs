@@ -215,9 +215,13 @@ impl Drop for Rows {
     fn drop(&mut self) {
         let mut session = self.session.borrow_mut();
         session.set_busy(false);
-        // What is still on its way is discarded. A host that drops a stream early has the
-        // server stop first, so that this is not much.
         if self.state != State::Ended && !session.is_lost() {
+            // What is still on its way is discarded. A host that drops a stream early has the
+            // server stop first; after a failure of our own, such as a value that does not
+            // fit, no one has yet.
+            if self.state == State::Failed {
+                session.interrupt();
+            }
             let _ = session.settle();
         }
     }

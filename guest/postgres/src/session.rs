@@ -18,6 +18,7 @@ use dagflux_guest::bindings::dagflux::connector::types::{ErrorKind, Notice};
 use dagflux_guest::{Channel, ChannelError, Error, Result, Stream, log};
 
 use crate::auth::{Credentials, Login};
+use crate::cancel;
 use crate::dialect::quote;
 use crate::protocol::backend::{self, Message, Report, TextRow};
 use crate::protocol::frame::{self, Frame, Split};
@@ -81,7 +82,12 @@ pub struct Session {
     busy: bool,
     /// Why the connection is no more.
     lost: Option<Error>,
+    /// Opens a second channel to the server, to stop a statement by.
+    dial: Option<Dial>,
 }
+
+/// Opens a channel to the server.
+pub type Dial = Box<dyn Fn() -> Result<Box<dyn Channel>>>;
 
 impl Session {
     /// Logs in on a channel that has just been connected.
@@ -105,6 +111,7 @@ impl Session {
             sent: None,
             busy: false,
             lost: None,
+            dial: None,
         };
         session.login(credentials)?;
         log::debug(LOG, "logged in");
@@ -228,6 +235,29 @@ impl Session {
             .with_hint("finish or drop the row stream or sink, or use a second connection"));
         }
         self.settle()
+    }
+
+    /// Lets the session stop its own statements, over a second channel.
+    pub fn set_dial(&mut self, dial: Dial) {
+        self.dial = Some(dial);
+    }
+
+    /// Stops the statement under way, whose result is not wanted any more, so that it need not
+    /// be received to its end.
+    pub fn interrupt(&mut self) {
+        if self.outstanding == 0 || self.lost.is_some() {
+            return;
+        }
+        if let (Some(dial), Some(key)) = (&self.dial, self.key)
+            && let Err(error) = dial().and_then(|channel| cancel::send(channel, key))
+        {
+            log::debug(LOG, &format!("the statement runs on: {error}"));
+        }
+    }
+
+    /// Whether no transaction is open.
+    pub fn is_idle(&self) -> bool {
+        self.transaction == Transaction::Idle
     }
 
     /// Marks the session as held by a row stream or a sink, or as free again.

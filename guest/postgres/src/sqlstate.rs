@@ -71,11 +71,16 @@ fn detail(report: &Report) -> Option<String> {
     }
 }
 
-/// The line of a COPY that the server complains of, counted from 1.
+/// The line of a COPY that the server complains of, counted from 1: the first number after the
+/// table's name, whatever the language.
 fn copy_line(report: &Report) -> Option<String> {
     let context = report.context.as_deref()?;
-    let (_, rest) = context.strip_prefix("COPY ")?.split_once(", line ")?;
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    let (_, rest) = context.strip_prefix("COPY ")?.split_once(", ")?;
+    let digits: String = rest
+        .chars()
+        .skip_while(|c| !c.is_ascii_digit())
+        .take_while(char::is_ascii_digit)
+        .collect();
     (!digits.is_empty()).then_some(digits)
 }
 
@@ -192,6 +197,7 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
         }
         ErrorKind::Protocol => "check what stands between here and the server, such as a pooler".into(),
         ErrorKind::ConnectionLost => "connect again".into(),
+        ErrorKind::Statement => "correct the statement: the message says what the server could not do".into(),
         _ => "see the message and the server's log".into(),
     }
 }

@@ -13,9 +13,12 @@
 //! the place for a loss ledger (fail, null, or text, per read).
 #![deny(clippy::arithmetic_side_effects)]
 
+use bytes::BytesMut;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, ColumnBuilder, Error, Result, ipc};
 
+use super::cell::Cell;
+use super::encode;
 use super::mapping::Kind;
 use super::numeric::{self, Misfit as NumericMisfit};
 use crate::protocol::Violation;
@@ -38,8 +41,10 @@ struct Column {
 /// Why a value cannot be carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Misfit {
-    /// It fits the format, but not the Arrow type: what it is instead.
+    /// It has no counterpart in the Arrow type: what it is instead.
     Value(&'static str),
+    /// It is outside the range of the Arrow type.
+    OutOfRange,
     /// The bytes are not in the format of the type.
     Malformed,
 }
@@ -50,7 +55,7 @@ impl From<NumericMisfit> for Misfit {
             NumericMisfit::NotANumber => Misfit::Value("NaN"),
             NumericMisfit::Infinite { negative: false } => Misfit::Value("Infinity"),
             NumericMisfit::Infinite { negative: true } => Misfit::Value("-Infinity"),
-            NumericMisfit::OutOfRange => Misfit::Value("a number outside the column's precision"),
+            NumericMisfit::OutOfRange => Misfit::OutOfRange,
             NumericMisfit::Malformed => Misfit::Malformed,
         }
     }
@@ -159,7 +164,7 @@ impl RowDecoder {
             };
             rest = tail;
             if let Err(misfit) = push(column.kind, &mut column.builder, value) {
-                return Err(self.misfit(at, misfit));
+                return Err(self.misfit(at, misfit, value));
             }
             variable = variable.saturating_add(value.len());
         }
@@ -196,28 +201,30 @@ impl RowDecoder {
 
     /// What becomes of a value that cannot be carried.
     #[cold]
-    fn misfit(&self, column: usize, misfit: Misfit) -> Error {
-        let name = self
-            .columns
-            .get(column)
-            .map_or("", |column| column.name.as_str());
-        match misfit {
-            Misfit::Malformed => Error::from(Violation::new(format!(
-                "a value of the column \"{name}\" is not in the format of its type"
-            ))),
-            Misfit::Value(value) => self.value_error(
-                name,
-                self.rows,
-                value,
-                &format!(
-                    "the column \"{name}\" holds {value}, which its Arrow type cannot carry"
-                ),
-            )
-            .with_hint(format!(
-                "leave the row out or convert the value in a query, for example with CASE or with {}::text",
-                crate::dialect::quote(name)
-            )),
-        }
+    fn misfit(&self, column: usize, misfit: Misfit, bytes: &[u8]) -> Error {
+        let Some(column) = self.columns.get(column) else {
+            return Error::internal("a value of a column that does not exist");
+        };
+        let name = column.name.as_str();
+        let value = match misfit {
+            Misfit::Malformed => {
+                return Error::from(Violation::new(format!(
+                    "a value of the column \"{name}\" is not in the format of its type"
+                )));
+            }
+            Misfit::Value(value) => value.to_owned(),
+            Misfit::OutOfRange => show(column.kind, bytes),
+        };
+        self.value_error(
+            name,
+            self.rows,
+            &value,
+            &format!("the column \"{name}\" holds {value}, which its Arrow type cannot carry"),
+        )
+        .with_hint(format!(
+            "leave the row out or convert the value in a query, for example with CASE or with {}::text",
+            crate::dialect::quote(name)
+        ))
     }
 
     #[cold]
@@ -238,6 +245,31 @@ impl RowDecoder {
             .with_attribute("row", row.to_string())
             .with_attribute("value", value)
     }
+}
+
+/// A value that is out of range, as the server would write it.
+fn show(kind: Kind, bytes: &[u8]) -> String {
+    let cell = match (kind, bytes) {
+        (Kind::Date, bytes) => bytes.try_into().map(i32::from_be_bytes).map(Cell::Date),
+        (Kind::Timestamp, bytes) => bytes
+            .try_into()
+            .map(i64::from_be_bytes)
+            .map(Cell::Timestamp),
+        (Kind::Interval, bytes) => bytes.try_into().map(u128::from_be_bytes).map(|value| {
+            let (micros, days, months) = interval_parts(value);
+            Cell::Interval {
+                months,
+                days,
+                micros,
+            }
+        }),
+        _ => return "a number of more digits than its type has".into(),
+    };
+    let mut out = BytesMut::new();
+    if let Ok(cell) = cell {
+        encode::text(cell, &mut out);
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cold]
@@ -274,9 +306,7 @@ fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Mis
             let value = match i32::from_be_bytes(exact(value)?) {
                 i32::MAX => return Err(Misfit::Value("infinity")),
                 i32::MIN => return Err(Misfit::Value("-infinity")),
-                value => value
-                    .checked_add(EPOCH_DAYS)
-                    .ok_or(Misfit::Value("a date outside the range of Arrow's"))?,
+                value => value.checked_add(EPOCH_DAYS).ok_or(Misfit::OutOfRange)?,
             };
             builder.push_fixed(value.to_le_bytes());
         }
@@ -284,9 +314,7 @@ fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Mis
             let value = match i64::from_be_bytes(exact(value)?) {
                 i64::MAX => return Err(Misfit::Value("infinity")),
                 i64::MIN => return Err(Misfit::Value("-infinity")),
-                value => value
-                    .checked_add(EPOCH_MICROS)
-                    .ok_or(Misfit::Value("a timestamp outside the range of Arrow's"))?,
+                value => value.checked_add(EPOCH_MICROS).ok_or(Misfit::OutOfRange)?,
             };
             builder.push_fixed(value.to_le_bytes());
         }
@@ -319,21 +347,21 @@ fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Mis
     Ok(())
 }
 
+/// Microseconds, days and months of an interval's sixteen bytes.
+fn interval_parts(value: u128) -> (i64, i32, i32) {
+    ((value >> 64) as i64, (value >> 32) as i32, value as i32)
+}
+
 /// Months, days and nanoseconds, from microseconds, days and months.
 fn interval(value: &[u8]) -> Result<[u8; 16], Misfit> {
-    let value = u128::from_be_bytes(exact(value)?);
-    let micros = (value >> 64) as i64;
-    let days = (value >> 32) as i32;
-    let months = value as i32;
+    let (micros, days, months) = interval_parts(u128::from_be_bytes(exact(value)?));
     // PostgreSQL 17 has infinite intervals: all three at their limit.
     match (micros, days, months) {
         (i64::MAX, i32::MAX, i32::MAX) => return Err(Misfit::Value("infinity")),
         (i64::MIN, i32::MIN, i32::MIN) => return Err(Misfit::Value("-infinity")),
         _ => {}
     }
-    let nanos = micros.checked_mul(1000).ok_or(Misfit::Value(
-        "an interval of more nanoseconds than Arrow counts",
-    ))?;
+    let nanos = micros.checked_mul(1000).ok_or(Misfit::OutOfRange)?;
     let mut out = [0; 16];
     let (head, tail) = out.split_at_mut(8);
     let (first, second) = head.split_at_mut(4);

@@ -86,8 +86,12 @@ pub struct Socket(TcpStream);
 impl Socket {
     /// Connects to a test server.
     pub fn connect(server: &Server) -> Result<Box<dyn Channel>> {
-        let socket = TcpStream::connect((server.host(), server.port()))
-            .context("connecting to the test server")?;
+        Self::connect_to((server.host(), server.port()))
+    }
+
+    /// Connects to an address.
+    pub fn connect_to(address: (&str, u16)) -> Result<Box<dyn Channel>> {
+        let socket = TcpStream::connect(address).context("connecting to the test server")?;
         socket.set_nodelay(true)?;
         Ok(Box::new(Self(socket)))
     }

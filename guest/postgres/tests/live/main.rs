@@ -2,5 +2,6 @@
 
 mod discovery;
 mod harness;
+mod interruptions;
 mod reading;
 mod writing;

@@ -17,7 +17,8 @@ use dagflux_postgres::{query, write};
 
 use crate::harness::{LIMITS, collect, failure, open, sql, with_database};
 
-fn message(batch: &RecordBatch) -> Result<Vec<u8>> {
+/// The message that carries a batch.
+pub fn message(batch: &RecordBatch) -> Result<Vec<u8>> {
     let options = IpcWriteOptions::default();
     let (_, encoded) = IpcDataGenerator::default().encode(
         batch,
@@ -30,7 +31,8 @@ fn message(batch: &RecordBatch) -> Result<Vec<u8>> {
     Ok(message)
 }
 
-fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
+/// A batch of the given columns.
+pub fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter_with_nullable(
         columns
             .into_iter()

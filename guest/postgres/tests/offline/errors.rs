@@ -109,6 +109,7 @@ fn a_failed_row_is_named() {
     for (context, row) in [
         ("COPY t, line 3", Some("3")),
         ("COPY t, line 12, column price: \"x\"", Some("12")),
+        ("COPY t, Zeile 3, Spalte a2", Some("3")),
         ("COPY t", None),
         ("PL/pgSQL function f() line 3 at RAISE", None),
     ] {
