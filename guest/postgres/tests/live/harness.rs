@@ -46,6 +46,15 @@ pub fn sql(runtime: &Runtime, database: &Database<'_>, statements: &str) -> Resu
     runtime.block_on(async { Ok(database.sql().await?.batch_execute(statements).await?) })
 }
 
+/// The server's major version.
+pub fn major_version(runtime: &Runtime, database: &Database<'_>) -> Result<u32> {
+    runtime.block_on(async {
+        let row = database.sql().await?;
+        let row = row.query_one("SHOW server_version_num", &[]).await?;
+        Ok(row.get::<_, String>(0).parse::<u32>()? / 10_000)
+    })
+}
+
 /// A session of the product's login.
 pub fn open(database: &Database<'_>) -> Result<Shared> {
     open_with(database, |_| {})
