@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, RecordBatchOptions, StringArray};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::extension::Uuid;
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 use super::{Opened, text};
@@ -13,6 +14,10 @@ pub const BATCH_ROWS: usize = 16 * 1024;
 
 /// About how many bytes of text a batch has at most.
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+/// The significant digits that a double always tells apart, and two more that
+/// its shortest form may have.
+const FLOAT_DIGITS: usize = 17;
 
 /// Rows as text.
 pub struct TextBatch {
@@ -54,7 +59,7 @@ pub fn typed(
         Some(batch) => (batch.names.iter().zip(&batch.columns).zip(&batch.numbers))
             .map(|((name, column), numbers)| match table {
                 Some(table) => of_table(table, name),
-                None => Field::new(name, infer(column, *numbers), true),
+                None => infer(name, column, *numbers),
             })
             .collect(),
         None => rows
@@ -112,8 +117,17 @@ fn convert(schema: &SchemaRef, batch: &TextBatch) -> anyhow::Result<RecordBatch>
     )?)
 }
 
+/// A column of the type that every value of a sample has.
+fn infer(name: &str, sample: &StringArray, numbers: bool) -> Field {
+    if sample.null_count() < sample.len() && sample.iter().flatten().all(is_uuid) {
+        let uuid = Field::new(name, DataType::FixedSizeBinary(16), true);
+        return uuid.with_extension_type(Uuid);
+    }
+    Field::new(name, kind(sample, numbers), true)
+}
+
 /// The type that every value of a sample has.
-fn infer(sample: &StringArray, numbers: bool) -> DataType {
+fn kind(sample: &StringArray, numbers: bool) -> DataType {
     let values = || sample.iter().flatten();
     if values().next().is_none() {
         return DataType::Utf8;
@@ -140,6 +154,13 @@ fn infer(sample: &StringArray, numbers: bool) -> DataType {
         if all(is_float) {
             return DataType::Float64;
         }
+    }
+    if all(is_bytes) {
+        return DataType::Binary;
+    }
+    let time = DataType::Time64(TimeUnit::Microsecond);
+    if all(|value| value.as_bytes().get(2) == Some(&b':') && value.len() >= 8) && fits(&time) {
+        return time;
     }
     if all(|value| value.len() == 10 && is_date(value)) && fits(&DataType::Date32) {
         return DataType::Date32;
@@ -184,12 +205,33 @@ fn is_decimal(value: &str) -> bool {
     }
 }
 
+/// A number that a double keeps, as far as its digits tell.
 fn is_float(value: &str) -> bool {
     let mantissa = value
         .split_once(['e', 'E'])
         .map_or(value, |(mantissa, _)| mantissa);
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
+    is_special_float(value)
+        || (is_decimal(mantissa) && digits <= FLOAT_DIGITS && value.parse::<f64>().is_ok())
+}
+
+/// A float that has no digits.
+pub fn is_special_float(value: &str) -> bool {
     matches!(value, "NaN" | "Infinity" | "-Infinity")
-        || (is_decimal(mantissa) && value.parse::<f64>().is_ok())
+}
+
+/// Bytes as [`text`] writes them.
+fn is_bytes(value: &str) -> bool {
+    let digits = value.strip_prefix("\\x").unwrap_or("?");
+    digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn is_uuid(value: &str) -> bool {
+    let in_place = |(at, byte): (usize, u8)| match at {
+        8 | 13 | 18 | 23 => byte == b'-',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    value.len() == 36 && value.bytes().enumerate().all(in_place)
 }
 
 fn is_date(value: &str) -> bool {
@@ -237,16 +279,28 @@ mod tests {
                 DataType::Utf8,
             ),
             (&["x", ""], DataType::Utf8),
+            (&["\\x00ff", "\\x"], DataType::Binary),
+            (&["\\x00f"], DataType::Utf8),
+            (
+                &["12:30:00", "23:59:59.999999"],
+                DataType::Time64(TimeUnit::Microsecond),
+            ),
+            (&["12:30:00", "24:00:00"], DataType::Utf8),
+            (&["0.1234567890123456789", "NaN"], DataType::Utf8),
+            (
+                &["00010203-0405-0607-0809-0a0b0c0d0e0f"],
+                DataType::FixedSizeBinary(16),
+            ),
         ] {
             assert_eq!(
-                infer(&StringArray::from(values.to_vec()), true),
+                *infer("c", &StringArray::from(values.to_vec()), true).data_type(),
                 expected,
                 "{values:?}"
             );
         }
-        assert_eq!(infer(&StringArray::from(vec!["1"]), false), DataType::Utf8);
+        assert_eq!(kind(&StringArray::from(vec!["1"]), false), DataType::Utf8);
         assert_eq!(
-            infer(&StringArray::from(vec![None::<&str>]), true),
+            kind(&StringArray::from(vec![None::<&str>]), true),
             DataType::Utf8
         );
     }

@@ -21,7 +21,7 @@ use arrow_json::{StructMode, Writer, WriterBuilder};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
 use serde_json::value::RawValue;
 
-use super::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextRows};
+use super::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextRows, is_special_float};
 use super::{Counted, Encoder, text};
 use crate::failure::Failure;
 
@@ -258,7 +258,7 @@ impl TextRows for JsonRows {
         let mut columns: Vec<StringArray> = Vec::new();
         for name in &self.names {
             let mut column = StringBuilder::new();
-            let mut number = true;
+            let (mut texts, mut specials, mut others) = (false, false, false);
             for row in &rows {
                 match row
                     .get(name)
@@ -267,13 +267,20 @@ impl TextRows for JsonRows {
                 {
                     None => column.append_null(),
                     Some(value) if value.starts_with('"') => {
-                        number = false;
-                        column.append_value(serde_json::from_str::<String>(value)?);
+                        let value = serde_json::from_str::<String>(value)?;
+                        let special = is_special_float(&value);
+                        specials |= special;
+                        texts |= !special;
+                        column.append_value(value);
                     }
-                    Some(value) => column.append_value(value),
+                    Some(value) => {
+                        others = true;
+                        column.append_value(value);
+                    }
                 }
             }
-            numbers.push(number);
+            // A float that JSON has no number for is among its numbers as text.
+            numbers.push(!texts && (others || !specials));
             columns.push(column.finish());
         }
         Ok(Some(TextBatch {
@@ -367,7 +374,8 @@ mod tests {
 
     #[test]
     fn keys_keep_their_order_and_text_stays_text() {
-        let text = "{\"z\": 1, \"a\": \"2\"}\n\n{\"b\": {\"x\": [1]}, \"a\": null}\n";
+        let text =
+            "{\"z\": 1, \"a\": \"2\"}\n\n{\"b\": {\"x\": [1]}, \"a\": null, \"z\": \"NaN\"}\n";
         let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let batch = rows.next().unwrap().unwrap();
         assert_eq!(batch.names, ["z", "a", "b"]);
