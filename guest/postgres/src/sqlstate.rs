@@ -144,7 +144,7 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
             "check username and password; `ALTER ROLE ... PASSWORD '...'` sets a new one".into()
         }
         ErrorKind::Authentication if is_unencrypted_refusal(report) => {
-            "turn Use SSL on: the server does not take this login over a connection that is not encrypted".into()
+            "turn Use SSL on: the server does not take this login over a connection that is not encrypted; or have its pg_hba.conf admit this machine, user and database without encryption".into()
         }
         ErrorKind::Authentication if report.message.contains("pg_hba.conf") => {
             "have the server's pg_hba.conf, or the provider's firewall rules, admit this machine, user and database".into()

@@ -12,12 +12,31 @@ use super::Violation;
 /// Tag of a `CopyData` message.
 pub const COPY_DATA: u8 = b'd';
 
+/// Appends what `build` appends: all of it or, when it fails, nothing. Half a message would
+/// swallow the beginning of the next.
+fn whole<E>(
+    out: &mut BytesMut,
+    build: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+) -> Result<(), Violation>
+where
+    Violation: From<E>,
+{
+    let before = out.len();
+    let built = build(out);
+    if built.is_err() {
+        out.truncate(before);
+    }
+    Ok(built?)
+}
+
 /// Opens a connection: protocol 3.0 and the session's parameters.
 ///
 /// # Errors
 /// When a value holds a NUL byte.
 pub fn startup(parameters: &[(&str, &str)], out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::startup_message(parameters.iter().copied(), out)?)
+    whole(out, |out| {
+        frontend::startup_message(parameters.iter().copied(), out)
+    })
 }
 
 /// Runs text, which may hold several statements. For the connector's own text only.
@@ -25,7 +44,7 @@ pub fn startup(parameters: &[(&str, &str)], out: &mut BytesMut) -> Result<(), Vi
 /// # Errors
 /// When it holds a NUL byte.
 pub fn query(sql: &str, out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::query(sql, out)?)
+    whole(out, |out| frontend::query(sql, out))
 }
 
 /// Parses exactly one statement as the unnamed one and asks what it takes and gives.
@@ -33,9 +52,8 @@ pub fn query(sql: &str, out: &mut BytesMut) -> Result<(), Violation> {
 /// # Errors
 /// When it holds a NUL byte.
 pub fn parse_and_describe(sql: &str, out: &mut BytesMut) -> Result<(), Violation> {
-    frontend::parse("", sql, std::iter::empty(), out)?;
-    frontend::describe(b'S', "", out)?;
-    Ok(())
+    parse(sql, out)?;
+    whole(out, |out| frontend::describe(b'S', "", out))
 }
 
 /// Parses exactly one statement as the unnamed one.
@@ -43,8 +61,7 @@ pub fn parse_and_describe(sql: &str, out: &mut BytesMut) -> Result<(), Violation
 /// # Errors
 /// When it holds a NUL byte.
 pub fn parse(sql: &str, out: &mut BytesMut) -> Result<(), Violation> {
-    frontend::parse("", sql, std::iter::empty(), out)?;
-    Ok(())
+    whole(out, |out| frontend::parse("", sql, std::iter::empty(), out))
 }
 
 /// Runs the unnamed statement to its end, with text parameters and the given result formats
@@ -57,29 +74,30 @@ pub fn bind_and_execute(
     formats: impl Iterator<Item = i16>,
     out: &mut BytesMut,
 ) -> Result<(), Violation> {
-    frontend::bind(
-        "",
-        "",
-        std::iter::empty(),
-        parameters,
-        |value, out| {
-            Ok(match value {
-                Some(text) => {
-                    out.put_slice(text.as_bytes());
-                    IsNull::No
-                }
-                None => IsNull::Yes,
-            })
-        },
-        formats,
-        out,
-    )
-    .map_err(|error| match error {
-        frontend::BindError::Conversion(error) => Violation::new(error.to_string()),
-        frontend::BindError::Serialization(error) => error.into(),
+    whole(out, |out| {
+        frontend::bind(
+            "",
+            "",
+            std::iter::empty(),
+            parameters,
+            |value, out| {
+                Ok(match value {
+                    Some(text) => {
+                        out.put_slice(text.as_bytes());
+                        IsNull::No
+                    }
+                    None => IsNull::Yes,
+                })
+            },
+            formats,
+            out,
+        )
+        .map_err(|error| match error {
+            frontend::BindError::Conversion(error) => Violation::new(error.to_string()),
+            frontend::BindError::Serialization(error) => error.into(),
+        })
     })?;
-    frontend::execute("", 0, out)?;
-    Ok(())
+    whole(out, |out| frontend::execute("", 0, out))
 }
 
 /// Ends a flight of extended-protocol messages.
@@ -92,7 +110,9 @@ pub fn sync(out: &mut BytesMut) {
 /// # Errors
 /// When the mechanism's name holds a NUL byte.
 pub fn sasl_initial(mechanism: &str, data: &[u8], out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::sasl_initial_response(mechanism, data, out)?)
+    whole(out, |out| {
+        frontend::sasl_initial_response(mechanism, data, out)
+    })
 }
 
 /// A later message of a SASL login.
@@ -100,7 +120,7 @@ pub fn sasl_initial(mechanism: &str, data: &[u8], out: &mut BytesMut) -> Result<
 /// # Errors
 /// When the message becomes too long.
 pub fn sasl_response(data: &[u8], out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::sasl_response(data, out)?)
+    whole(out, |out| frontend::sasl_response(data, out))
 }
 
 /// A password, or what stands for one.
@@ -108,7 +128,9 @@ pub fn sasl_response(data: &[u8], out: &mut BytesMut) -> Result<(), Violation> {
 /// # Errors
 /// When it holds a NUL byte.
 pub fn password(password: &str, out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::password_message(password.as_bytes(), out)?)
+    whole(out, |out| {
+        frontend::password_message(password.as_bytes(), out)
+    })
 }
 
 /// Says that all rows of a `COPY FROM STDIN` were sent.
@@ -121,7 +143,7 @@ pub fn copy_done(out: &mut BytesMut) {
 /// # Errors
 /// When the reason holds a NUL byte.
 pub fn copy_fail(reason: &str, out: &mut BytesMut) -> Result<(), Violation> {
-    Ok(frontend::copy_fail(reason, out)?)
+    whole(out, |out| frontend::copy_fail(reason, out))
 }
 
 /// Says good-bye.
