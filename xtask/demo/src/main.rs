@@ -95,10 +95,10 @@ async fn compare(stage: &Stage) -> Result<u64> {
     let row = client.query_one(DIFFERENCES, &[]).await?;
     let [original, copy, lost, added] = [0, 1, 2, 3].map(|column| row.get::<_, i64>(column));
     println!("The server compares the two tables, every column of every row:\n");
-    println!("  rows in lineitem        {original:>9}");
-    println!("  rows in lineitem_copy   {copy:>9}");
-    println!("  rows lost               {lost:>9}");
-    println!("  rows added or changed   {added:>9}");
+    println!("  rows in lineitem              {original:>9}");
+    println!("  rows in lineitem_copy         {copy:>9}");
+    println!("  rows only in lineitem         {lost:>9}");
+    println!("  rows only in lineitem_copy    {added:>9}");
     ensure!(
         original == copy && lost == 0 && added == 0,
         "the copy is not the original"

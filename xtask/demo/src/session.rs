@@ -2,8 +2,9 @@
 
 use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,8 @@ pub(crate) struct Cost {
     pub(crate) time: Duration,
     /// The peak of its resident memory in bytes, where the system tells.
     pub(crate) memory: Option<u64>,
+    /// What its sandbox used, in the command's own words.
+    pub(crate) sandbox: Option<String>,
 }
 
 impl<'s> Session<'s> {
@@ -55,7 +58,7 @@ impl<'s> Session<'s> {
         println!(
             "{} {}",
             style("$").dim(),
-            style(format!("dagflux {}", typed.join(" "))).cyan()
+            style(format!("dagflux {}", typed.join(" "))).bold()
         );
         let start = Instant::now();
         let mut command = Command::new(&self.program)
@@ -64,23 +67,40 @@ impl<'s> Session<'s> {
             .env("DAGFLUX_CONNECTIONS", CONNECTION_FILE)
             .env("DAGFLUX_CONNECTORS", &self.connectors)
             .env(PASSWORD_VARIABLE, self.stage.password())
+            .stderr(Stdio::piped())
             .spawn()?;
+        let remarks = command.stderr.take().context("its remarks are a pipe")?;
+        let remarks = thread::spawn(move || shown_and_kept(remarks));
         let memory = wait_for(&mut command)?;
         let time = start.elapsed();
         let status = command.wait()?;
+        let sandbox = remarks.join().ok().and_then(|lines| {
+            let line = lines.iter().find_map(|line| line.strip_prefix("sandbox: "));
+            line.map(str::to_owned)
+        });
         println!();
         ensure!(
             status.success(),
             "`dagflux {}` failed ({status})",
             typed.join(" ")
         );
-        Ok(Cost { time, memory })
+        Ok(Cost {
+            time,
+            memory,
+            sandbox,
+        })
     }
 
     /// The size in bytes of a file that a command wrote.
     pub(crate) fn size_of(&self, name: &str) -> Result<u64> {
         Ok(fs::metadata(self.stage.folder().join(name))?.len())
     }
+}
+
+/// Passes the lines on as they come, and returns them.
+fn shown_and_kept(remarks: impl Read) -> Vec<String> {
+    let lines = BufReader::new(remarks).lines().map_while(Result::ok);
+    lines.inspect(|line| println!("{line}")).collect()
 }
 
 /// Waits for the end of the command and returns its peak memory.

@@ -38,20 +38,37 @@ impl fmt::Display for Summary {
         )?;
         for (name, cost) in [("export", &self.export), ("import", &self.import)] {
             let seconds = cost.time.as_secs_f64();
-            let rate = self.rows as f64 / seconds;
+            let rate = thousands((self.rows as f64 / seconds) as u64);
             let memory = cost
                 .memory
                 .map_or_else(|| "not known".to_owned(), mebibytes);
             writeln!(
                 f,
-                "  {name:<10}{:>10}{:>10}{rate:>14.0}{memory:>16}",
-                self.rows,
+                "  {name:<10}{:>10}{:>10}{rate:>14}{memory:>16}",
+                thousands(self.rows),
                 format!("{seconds:.2} s"),
             )?;
+        }
+        for (name, cost) in [("export", &self.export), ("import", &self.import)] {
+            if let Some(sandbox) = &cost.sandbox {
+                writeln!(f, "\n  the sandbox of the {name}: {sandbox}")?;
+            }
         }
         writeln!(f, "\n  lineitem.parquet    {}", mebibytes(self.file))?;
         write!(f, "  the whole demo      {:.1} s", self.total.as_secs_f64())
     }
+}
+
+/// A number with commas between thousands.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|group| std::str::from_utf8(group).ok())
+        .collect();
+    groups.join(",")
 }
 
 fn mebibytes(bytes: u64) -> String {
