@@ -18,6 +18,7 @@
 //!
 //! Everything but the glue, [`connect`] and the socket also runs natively: the seams are
 //! [`dagflux_guest::Channel`] and [`auth::Credentials`], which is how the tests run it.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 pub mod auth;
 pub mod cancel;
@@ -211,7 +212,7 @@ impl relational::GuestRowStream for OpenRows {
     }
 
     fn next(&self) -> Result<Option<Vec<u8>>, WitError> {
-        Ok(self.0.borrow_mut().next()?)
+        Ok(self.0.borrow_mut().next_batch()?)
     }
 }
 

@@ -62,10 +62,7 @@ pub fn outcome(body: &CommandCompleteBody) -> Result<Outcome> {
 pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     let mut session = shared.borrow_mut();
     session.begin()?;
-    frontend::parse(sql, session.outbox()).map_err(|_| {
-        Error::new(ErrorKind::Syntax, "the statement holds a NUL byte")
-            .with_hint("remove the NUL byte from the statement")
-    })?;
+    session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
     session.sync();
     let mut outcome = None;

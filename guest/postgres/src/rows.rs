@@ -70,7 +70,7 @@ impl Rows {
         {
             let mut session = shared.borrow_mut();
             if let Some(sql) = &plan.parse_again {
-                frontend::parse(sql, session.outbox())?;
+                session.parse(sql)?;
             }
             frontend::bind_and_execute(&[], plan.formats(), session.outbox())?;
             session.sync();
@@ -115,7 +115,7 @@ impl Rows {
     /// # Errors
     /// What the server reports, now or after earlier batches; `value` for a value that does
     /// not fit. There are no rows after a failure.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+    pub fn next_batch(&mut self) -> Result<Option<Vec<u8>>> {
         match self.state {
             State::Running => {}
             State::Ended => return Ok(None),

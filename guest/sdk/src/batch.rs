@@ -157,7 +157,7 @@ impl ColumnBuilder {
             // Every row before this one was valid.
             self.validity.clear();
             self.validity.resize(self.rows / 8, 0xff);
-            if self.rows % 8 != 0 {
+            if !self.rows.is_multiple_of(8) {
                 self.validity.push(0xff >> (8 - self.rows % 8));
             }
         }
@@ -224,7 +224,7 @@ impl ColumnBuilder {
 fn push_bit(bits: &mut Vec<u8>, at: usize, value: bool) {
     let bit = u8::from(value) << (at % 8);
     match bits.last_mut() {
-        Some(last) if at % 8 != 0 => *last |= bit,
+        Some(last) if !at.is_multiple_of(8) => *last |= bit,
         _ => bits.push(bit),
     }
 }

@@ -1,5 +1,11 @@
 //! The contract, generated from `wit/`.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::all,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing
+)]
 
 wit_bindgen::generate!({
     path: "../../wit",

@@ -27,6 +27,7 @@
 //! The password never arrives here: a connector passes the server's challenge to
 //! `credentials` and sends on the answer it gets. Everything received is untrusted,
 //! and a panic is a trap that ends the connection: return an [`Error`] instead.
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod batch;
 pub mod bindings;

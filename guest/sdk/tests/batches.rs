@@ -19,14 +19,14 @@ fn schema() -> SchemaRef {
 
 /// Rows of which every `gap`-th value is null; 0 for none.
 fn build(columns: &mut [ColumnBuilder], rows: usize, gap: usize) -> RecordBatch {
-    let is_null = |row: usize| gap != 0 && row % gap == 0;
+    let is_null = |row: usize| gap != 0 && row.is_multiple_of(gap);
     for row in 0..rows {
         for (at, column) in columns.iter_mut().enumerate() {
             match at {
                 3 => column.push_null(),
                 _ if is_null(row) => column.push_null(),
                 0 => column.push_fixed((row as i32).to_le_bytes()),
-                1 => column.push_bit(row % 3 == 0),
+                1 => column.push_bit(row.is_multiple_of(3)),
                 _ => column.push_bytes("é".repeat(row % 5).as_bytes()),
             }
         }
@@ -37,7 +37,7 @@ fn build(columns: &mut [ColumnBuilder], rows: usize, gap: usize) -> RecordBatch 
             (0..rows).map(|row| values(row).map(|row| row as i32)),
         )),
         Arc::new(BooleanArray::from_iter(
-            (0..rows).map(|row| values(row).map(|row| row % 3 == 0)),
+            (0..rows).map(|row| values(row).map(|row| row.is_multiple_of(3))),
         )),
         Arc::new(StringArray::from_iter(
             (0..rows).map(|row| values(row).map(|row| "é".repeat(row % 5))),

@@ -234,13 +234,13 @@ pub fn encode_i128(unscaled: i128, scale: i8, out: &mut BytesMut) {
     let mut count = 0;
     let magnitude = unscaled.unsigned_abs();
     // Where the unit of `unscaled` lies within a digit to base 10,000.
-    let exponent = -i32::from(scale);
+    let exponent = i32::from(scale).wrapping_neg();
     let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
-    let (room, shift) = match within {
-        0 => (10_000, 1),
-        1 => (1000, 10),
-        2 => (100, 100),
-        _ => (10, 1000),
+    let (mut rest, lowest) = match within {
+        0 => (magnitude / 10_000, magnitude % 10_000),
+        1 => (magnitude / 1000, (magnitude % 1000).wrapping_mul(10)),
+        2 => (magnitude / 100, (magnitude % 100).wrapping_mul(100)),
+        _ => (magnitude / 10, (magnitude % 10).wrapping_mul(1000)),
     };
     let mut push = |digit: u16| {
         if let Some(slot) = digits.get_mut(count) {
@@ -248,9 +248,9 @@ pub fn encode_i128(unscaled: i128, scale: i8, out: &mut BytesMut) {
             count = count.saturating_add(1);
         }
     };
-    push(((magnitude % room) as u16).wrapping_mul(shift));
-    let mut rest = magnitude / room;
-    while let Err(_) = u64::try_from(rest) {
+    push(lowest as u16);
+    // 128-bit division is slow: it is left behind as soon as the rest fits into 64 bits.
+    while u64::try_from(rest).is_err() {
         push((rest % 10_000) as u16);
         rest /= 10_000;
     }
@@ -270,7 +270,7 @@ pub fn encode_i128(unscaled: i128, scale: i8, out: &mut BytesMut) {
 
 /// Like [`encode_i128`], for more than 38 digits.
 pub fn encode_i256(unscaled: i256, scale: i8, out: &mut BytesMut) {
-    let exponent = -i32::from(scale);
+    let exponent = i32::from(scale).wrapping_neg();
     let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
     let mut text = unscaled.to_string();
     let negative = text.starts_with('-');

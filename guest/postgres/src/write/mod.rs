@@ -159,10 +159,10 @@ impl Sink {
     pub fn finish(&mut self) -> Result<u64> {
         self.check_open()?;
         let rows = self.complete().map_err(|error| self.abort(error))?;
-        self.commit().map_err(|error| {
+        if let Err(error) = self.commit() {
             self.state = State::Failed(error.clone());
-            error
-        })?;
+            return Err(error);
+        }
         self.state = State::Finished;
         self.session.borrow_mut().set_busy(false);
         Ok(rows)

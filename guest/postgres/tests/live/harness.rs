@@ -83,7 +83,7 @@ pub fn open_with(database: &Database<'_>, change: impl FnOnce(&mut Parameters)) 
 pub fn collect(mut rows: Rows) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     let schema = ipc::read_schema(rows.schema())?;
     let mut batches = Vec::new();
-    while let Some(message) = rows.next()? {
+    while let Some(message) = rows.next_batch()? {
         batches.push(ipc::read_batch(message, &schema)?);
     }
     Ok((schema, batches))

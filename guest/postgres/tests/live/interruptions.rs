@@ -36,7 +36,7 @@ fn a_token_stops_the_statement_and_the_session_lives_on() {
                 anyhow::Ok(())
             });
             let mut rows = query::query(&session, "SELECT pg_sleep(60)", LIMITS)?;
-            failure(rows.next())
+            failure(rows.next_batch())
         })?;
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         still_works(&session)
@@ -50,7 +50,10 @@ fn a_statement_that_runs_too_long_is_stopped_by_the_server() {
             parameters.statement_timeout = Some(Duration::from_millis(200));
         })?;
         let mut rows = query::query(&session, "SELECT pg_sleep(60)", LIMITS)?;
-        assert_eq!(failure(rows.next())?.kind(), ErrorKind::StatementTimeout);
+        assert_eq!(
+            failure(rows.next_batch())?.kind(),
+            ErrorKind::StatementTimeout
+        );
         drop(rows);
         still_works(&session)
     });
@@ -67,11 +70,11 @@ fn a_stream_dropped_early_leaves_the_session_usable() {
         let session = open(database)?;
         for _ in 0..3 {
             let mut rows = read::read(&session, None, "t", &Selection::default(), LIMITS)?;
-            assert!(rows.next()?.is_some());
+            assert!(rows.next_batch()?.is_some());
             drop(rows);
             still_works(&session)?;
             let mut rows = query::query(&session, "SELECT * FROM t", LIMITS)?;
-            assert!(rows.next()?.is_some());
+            assert!(rows.next_batch()?.is_some());
             drop(rows);
             drop(query::query(&session, "SELECT * FROM t", LIMITS)?);
             still_works(&session)?;
@@ -94,7 +97,7 @@ fn a_value_that_does_not_fit_stops_the_statement() {
         let small = BatchLimits { rows: 1, bytes: 1 };
         let mut rows = query::query(&session, statement, small)?;
         let error = loop {
-            match rows.next() {
+            match rows.next_batch() {
                 Ok(Some(_)) => {}
                 Ok(None) => anyhow::bail!("the end"),
                 Err(error) => break error,
@@ -117,10 +120,10 @@ fn a_backend_that_is_killed_is_told_as_such() {
         let session = open(database)?;
         let statement = "SELECT g, repeat('x', 1000) FROM generate_series(1, 10000000) g";
         let mut rows = query::query(&session, statement, LIMITS)?;
-        assert!(rows.next()?.is_some());
+        assert!(rows.next_batch()?.is_some());
         sql(runtime, database, kill)?;
         let error = loop {
-            match rows.next() {
+            match rows.next_batch() {
                 Ok(Some(_)) => {}
                 Ok(None) => anyhow::bail!("the end"),
                 Err(error) => break error,

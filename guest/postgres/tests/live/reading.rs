@@ -89,7 +89,7 @@ fn only_one_statement_that_reads_is_taken() {
             ("SELEC 1", ErrorKind::Syntax),
         ] {
             let error = failure(
-                query::query(&session, statement, LIMITS).and_then(|mut rows| rows.next()),
+                query::query(&session, statement, LIMITS).and_then(|mut rows| rows.next_batch()),
             )?;
             assert_eq!(error.kind(), kind, "{statement}: {error:?}");
             assert!(error.has_hint(), "{statement}");

@@ -51,7 +51,7 @@ pub struct Script {
 
 impl Script {
     /// A peer that says `lines`.
-    pub fn new(lines: impl IntoIterator<Item = Vec<u8>>) -> (Box<dyn Channel>, Told) {
+    pub fn speaking(lines: impl IntoIterator<Item = Vec<u8>>) -> (Box<dyn Channel>, Told) {
         let told = Told::default();
         let script = Self {
             lines: lines.into_iter().collect(),

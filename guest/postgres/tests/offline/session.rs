@@ -27,7 +27,7 @@ fn parameters() -> Parameters {
 }
 
 fn open(lines: impl IntoIterator<Item = Vec<u8>>) -> (dagflux_guest::Result<Session>, Told) {
-    let (channel, told) = Script::new(lines);
+    let (channel, told) = Script::speaking(lines);
     (Session::open(channel, parameters(), &FixedLogin), told)
 }
 
@@ -159,7 +159,7 @@ fn ask(lines: Vec<Vec<u8>>) -> dagflux_guest::Error {
     let (session, _) = open(script);
     let session = Rc::new(RefCell::new(session.expect("a session")));
     let result = query::query(&session, "SELECT 1", LIMITS).and_then(|mut rows| {
-        while rows.next()?.is_some() {}
+        while rows.next_batch()?.is_some() {}
         Ok(())
     });
     result.expect_err("a failure")

@@ -10,23 +10,22 @@
 //! Logging in takes one flight for the parameters and two for SCRAM: everything the session
 //! needs (name, encoding, search path, time limit) is in the startup message.
 
+mod incoming;
+
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use dagflux_guest::bindings::dagflux::connector::types::{ErrorKind, Notice};
-use dagflux_guest::{Channel, ChannelError, Error, Result, Stream, log};
+use dagflux_guest::{Channel, Error, Result, Stream, log};
+
+pub use incoming::{Stopped, unexpected};
 
 use crate::auth::{Credentials, Login};
 use crate::cancel;
 use crate::dialect::quote;
-use crate::protocol::backend::{self, Message, Report, TextRow};
-use crate::protocol::frame::{self, Frame, Split};
+use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::{Violation, frontend};
-use crate::sqlstate::{self, Circumstances};
-
-/// How many of the server's remarks are kept.
-const NOTICES: usize = 100;
 
 /// The context of what goes to the log.
 const LOG: &str = "postgres";
@@ -296,6 +295,14 @@ impl Session {
         self.sent = Some(Instant::now());
     }
 
+    /// Puts one statement into the flight, to be parsed.
+    ///
+    /// # Errors
+    /// When it holds a NUL byte.
+    pub fn parse(&mut self, sql: &str) -> Result<()> {
+        frontend::parse(sql, self.stream.outbox()).map_err(nul_in_statement)
+    }
+
     /// Puts one statement into the flight, to be parsed and described.
     ///
     /// # Errors
@@ -358,7 +365,7 @@ impl Session {
     /// # Errors
     /// What the server reports.
     pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
-        frontend::parse(sql, self.stream.outbox())?;
+        self.parse(sql)?;
         frontend::bind_and_execute(parameters, std::iter::empty(), self.stream.outbox())?;
         self.sync();
         let mut rows = Vec::new();
@@ -378,84 +385,6 @@ impl Session {
     /// How many parts of the flight are not answered yet.
     pub fn outstanding(&self) -> u32 {
         self.outstanding
-    }
-
-    /// Whether the server has said something while it was being written to. It is a failure.
-    ///
-    /// # Errors
-    /// What the server reports.
-    pub fn check_interjection(&mut self) -> Result<()> {
-        loop {
-            let mut needed = frame::HEADER;
-            loop {
-                match self.stream.available(needed) {
-                    Ok(true) => {}
-                    Ok(false) => return Ok(()),
-                    Err(error) => return Err(self.lose(error)),
-                }
-                match frame::split(self.stream.front()) {
-                    Ok(Split::Partial(more)) => needed = more,
-                    Ok(Split::Frame(_)) => break,
-                    Err(violation) => return Err(self.violated(violation)),
-                }
-            }
-            let message = self.next_message()?;
-            match self.take_aside(message)? {
-                None => {}
-                Some(Message::ErrorResponse(body)) => {
-                    let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
-                    return Err(self.fail(&report));
-                }
-                Some(_) => return Err(unexpected("while rows are being sent")),
-            }
-        }
-    }
-
-    /// Passes the bodies of messages with the tag `tag` to `each`, where they lie, until it
-    /// returns `false` (that message is kept) or another message is next.
-    ///
-    /// # Errors
-    /// What `each` returns; the session is then in the middle of an answer. Or that the
-    /// connection is lost.
-    #[inline]
-    pub fn each_body(
-        &mut self,
-        tag: u8,
-        mut each: impl FnMut(&[u8]) -> Result<bool>,
-    ) -> Result<Stopped> {
-        enum Step {
-            Kept,
-            Other,
-            Need(usize),
-        }
-        self.flush()?;
-        loop {
-            let front = self.stream.front();
-            let mut rest = front;
-            let step = loop {
-                match frame::split(rest) {
-                    Ok(Split::Frame(frame)) if frame.tag == tag => match each(frame.body) {
-                        Ok(true) => rest = rest.get(frame.whole.len()..).unwrap_or_default(),
-                        Ok(false) => break Ok(Step::Kept),
-                        Err(error) => break Err(error),
-                    },
-                    Ok(Split::Frame(_)) => break Ok(Step::Other),
-                    Ok(Split::Partial(needed)) => break Ok(Step::Need(needed)),
-                    Err(violation) => break Err(self_violation(violation)),
-                }
-            };
-            let consumed = front.len().saturating_sub(rest.len());
-            self.stream.consume(consumed);
-            match step? {
-                Step::Kept => return Ok(Stopped::Kept),
-                Step::Other => return Ok(Stopped::Other),
-                Step::Need(needed) => {
-                    if let Err(error) = self.stream.require(needed) {
-                        return Err(self.lose(error));
-                    }
-                }
-            }
-        }
     }
 
     /// Discards what is still on its way and rolls back what is open.
@@ -495,183 +424,12 @@ impl Session {
             self.lost = Some(Error::new(ErrorKind::ConnectionLost, "it was closed"));
         }
     }
-
-    fn next_message(&mut self) -> Result<Message> {
-        let mut needed = frame::HEADER;
-        loop {
-            if let Err(error) = self.stream.require(needed) {
-                return Err(self.lose(error));
-            }
-            match frame::split(self.stream.front()) {
-                Ok(Split::Partial(more)) => needed = more,
-                Ok(Split::Frame(frame)) => {
-                    let length = frame.whole.len();
-                    let message = parse(frame);
-                    self.stream.consume(length);
-                    return message.map_err(|violation| self.violated(violation));
-                }
-                Err(violation) => return Err(self.violated(violation)),
-            }
-        }
-    }
-
-    /// Deals with what can come at any time; gives back what is an answer.
-    fn take_aside(&mut self, message: Message) -> Result<Option<Message>> {
-        match message {
-            Message::NoticeResponse(body) => {
-                let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
-                if self.notices.len() >= NOTICES {
-                    self.notices.pop_front();
-                }
-                self.notices.push_back(Notice {
-                    severity: report.severity,
-                    sqlstate: report.code,
-                    message: report.message,
-                });
-                Ok(None)
-            }
-            Message::ParameterStatus(body) => {
-                // Names and values are the server's; those that are not text say nothing to us.
-                if let (Ok(name), Ok(value)) = (body.name(), body.value())
-                    && self.status.len() < 256
-                {
-                    self.status.insert(name.to_owned(), value.to_owned());
-                }
-                Ok(None)
-            }
-            Message::NotificationResponse(_) => Ok(None),
-            Message::ReadyForQuery(body) => {
-                self.outstanding = self.outstanding.saturating_sub(1);
-                self.transaction = match body.status() {
-                    b'I' => Transaction::Idle,
-                    b'T' => Transaction::Open,
-                    b'E' => Transaction::Failed,
-                    _ => {
-                        return Err(self.violated(Violation::new("an unknown transaction state")));
-                    }
-                };
-                Ok(Some(Message::ReadyForQuery(body)))
-            }
-            message => Ok(Some(message)),
-        }
-    }
-
-    /// Turns the server's report into a failure and brings the session to rest.
-    fn fail(&mut self, report: &Report) -> Error {
-        let error = sqlstate::error(
-            report,
-            Circumstances {
-                timeout: self.parameters.statement_timeout,
-                elapsed: self.sent.map(|sent| sent.elapsed()),
-            },
-        );
-        if report.is_fatal() {
-            self.lost = Some(error.clone());
-        } else if let Err(error) = self.settle() {
-            log::debug(LOG, &format!("not at rest after a failure: {error}"));
-        }
-        error
-    }
-
-    /// The failure that a broken channel is.
-    fn lose(&mut self, cause: ChannelError) -> Error {
-        // The reason may have arrived before the end.
-        if let Some(report) = self.last_words() {
-            return self.fail(&report);
-        }
-        let error = match (cause, self.shutdown_notice()) {
-            (_, Some(notice)) => Error::new(ErrorKind::ServerShutdown, notice.message.clone())
-                .with_sqlstate(notice.sqlstate.clone())
-                .with_hint(
-                    "connect again when the server is back; nothing of an unfinished write remains",
-                ),
-            (ChannelError::Closed, None) => Error::new(
-                ErrorKind::ConnectionLost,
-                "the server closed the connection without saying why",
-            )
-            .with_hint(
-                "see the server's log, then connect again; nothing of an unfinished write remains",
-            ),
-            (ChannelError::Broken(how), None) => Error::new(
-                ErrorKind::ConnectionLost,
-                format!("the connection to the server broke: {how}"),
-            )
-            .with_hint(
-                "check the network, then connect again; nothing of an unfinished write remains",
-            ),
-        };
-        self.lost = Some(error.clone());
-        error
-    }
-
-    /// A fatal error among what has arrived.
-    fn last_words(&mut self) -> Option<Report> {
-        loop {
-            let mut needed = frame::HEADER;
-            let frame = loop {
-                if !self.stream.available(needed).unwrap_or(false) {
-                    return None;
-                }
-                match frame::split(self.stream.front()).ok()? {
-                    Split::Partial(more) => needed = more,
-                    Split::Frame(frame) => break frame,
-                }
-            };
-            let length = frame.whole.len();
-            let message = parse(frame);
-            self.stream.consume(length);
-            match self.take_aside(message.ok()?) {
-                Ok(Some(Message::ErrorResponse(body))) => {
-                    let report = backend::report(body.fields()).ok()?;
-                    if report.is_fatal() {
-                        return Some(report);
-                    }
-                }
-                Ok(_) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-
-    fn shutdown_notice(&self) -> Option<&Notice> {
-        self.notices
-            .back()
-            .filter(|notice| notice.sqlstate.starts_with("57P"))
-    }
-
-    fn violated(&mut self, violation: Violation) -> Error {
-        let error = self_violation(violation);
-        self.lost = Some(error.clone());
-        error
-    }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Why [`Session::each_body`] stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stopped {
-    /// The caller wants the message later.
-    Kept,
-    /// The next message is of another kind.
-    Other,
-}
-
-fn parse(frame: Frame<'_>) -> std::result::Result<Message, Violation> {
-    backend::parse(frame)
-}
-
-fn self_violation(violation: Violation) -> Error {
-    violation.into()
-}
-
-/// The failure of an answer that has no place.
-pub fn unexpected(place: &str) -> Error {
-    Violation::new(format!("an unexpected message {place}")).into()
 }
 
 fn nul_in_statement(_: Violation) -> Error {
