@@ -66,6 +66,9 @@ impl Rows {
             _ if batch == 0 && self.kind.starts_with("late-") => number.encode(),
             "rows" if batch < self.argument => number.encode(),
             "rows" => return None,
+            // One is enough, should it be taken.
+            _ if batch > 0 && !self.kind.starts_with("late-") => return None,
+            "drop-panic" | "drop-loop" | "drop-wait" => number.encode(),
             "wait" | "late-wait" => {
                 attacks::wait();
                 return None;
@@ -134,6 +137,17 @@ impl Rows {
             _ => return None,
         };
         Some(message)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        match self.kind.as_str() {
+            "drop-panic" => panic!("not yet"),
+            "drop-loop" => drop(attacks::endless()),
+            "drop-wait" => attacks::wait(),
+            _ => {}
+        }
     }
 }
 
