@@ -21,12 +21,14 @@ A reference is { env = \"VARIABLE\" }, { file = \"path\" } for a file that only 
 
 const JSON: &str = "\
 With --json, on standard output:
-  describe, inspect, check                one object
-  connections, schemas, tables, columns   one array of objects
-  preview, query                          one document a line: {\"columns\":[{name,type,arrow}]}, then each
-                                          row as an array, last {\"rows\",\"seconds\"}; without the last
-                                          line the result is not complete
-  execute                                 {\"command\",\"rows\"}: the server's word, and the rows changed
-  export, import                          {\"rows\",\"bytes\",\"seconds\",…}
-and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\",…}}
+  describe, inspect, check                an object
+  connections, schemas, tables, columns   an array of objects
+  preview, query                          one document a line:
+                                            {\"columns\":[{\"name\",\"type\",\"arrow\"}, ...]}
+                                            each row as an array
+                                            {\"rows\",\"seconds\"}, without which the result is
+                                            not complete
+  execute                                 {\"command\",\"rows\"}
+  export, import                          {\"rows\",\"bytes\",\"seconds\", ...}
+and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\", ...}}
 Values are as in jsonl exports. Host, login name and secrets are in none of it.";

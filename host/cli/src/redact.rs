@@ -53,10 +53,10 @@ fn replace_words(text: &str, value: &str) -> String {
             .chars()
             .next_back()
             .or_else(|| out.chars().next_back());
-        let apart =
-            !(starts_word && is_word(previous)) && !(ends_word && is_word(after.chars().next()));
+        let joined =
+            (starts_word && is_word(previous)) || (ends_word && is_word(after.chars().next()));
         out.push_str(before);
-        out.push_str(if apart { MARK } else { value });
+        out.push_str(if joined { value } else { MARK });
         rest = after;
     }
     out.push_str(rest);

@@ -147,7 +147,7 @@ async fn insert(
     let mut sink = connection
         .insert(&args.table, Arc::clone(&schema), options)
         .await?;
-    tokio::task::spawn_blocking(move || {
+    let decoding = tokio::task::spawn_blocking(move || {
         for batch in batches {
             if sender.blocking_send(batch).is_err() {
                 // Nobody takes rows any more: the insert has failed.
@@ -163,6 +163,8 @@ async fn insert(
             progress.advance(slice.num_rows() as u64, bytes);
         }
     }
+    // Had the decoder crashed, the rows so far would not be all there are.
+    decoding.await.context("the decoder stopped")?;
     Ok(sink.finish().await?)
 }
 

@@ -2,13 +2,13 @@
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use anyhow::Context as _;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
-use arrow_schema::SchemaRef;
+use arrow_schema::{ArrowError, SchemaRef};
 
-use super::{Batches, Counted, Encoder, Opened, Source};
+use super::{Batches, Counted, Encoder, Opened, Source, unreadable};
+use crate::failure::Failure;
 
 /// What an Arrow IPC file begins with, and a stream does not.
 const MAGIC: &[u8; 6] = b"ARROW1";
@@ -76,7 +76,6 @@ impl Encoder for StreamEncoder {
 /// # Errors
 /// When it is neither.
 pub fn open(source: Source) -> anyhow::Result<Opened> {
-    const WHAT: &str = "this is not a readable Arrow IPC file";
     match source {
         Source::File(mut file) => {
             let mut start = Vec::new();
@@ -84,22 +83,22 @@ pub fn open(source: Source) -> anyhow::Result<Opened> {
                 .take(MAGIC.len() as u64)
                 .read_to_end(&mut start)?;
             file.seek(SeekFrom::Start(0))?;
-            if start == MAGIC {
-                let reader = FileReader::try_new(BufReader::new(file), None).context(WHAT)?;
-                return Ok(Opened {
-                    schema: reader.schema(),
-                    rows: None,
-                    batches: batches(reader),
-                });
+            if start != MAGIC {
+                return stream(Box::new(file));
             }
-            stream(Box::new(file)).context(WHAT)
+            let reader = FileReader::try_new(BufReader::new(file), None).map_err(damaged)?;
+            Ok(Opened {
+                schema: reader.schema(),
+                rows: None,
+                batches: batches(reader),
+            })
         }
-        Source::Pipe(pipe) => stream(pipe).context("this is not an Arrow IPC stream"),
+        Source::Pipe(pipe) => stream(pipe),
     }
 }
 
 fn stream(input: Box<dyn Read + Send>) -> anyhow::Result<Opened> {
-    let reader = StreamReader::try_new(BufReader::new(input), None)?;
+    let reader = StreamReader::try_new(BufReader::new(input), None).map_err(damaged)?;
     Ok(Opened {
         schema: reader.schema(),
         rows: None,
@@ -108,7 +107,11 @@ fn stream(input: Box<dyn Read + Send>) -> anyhow::Result<Opened> {
 }
 
 fn batches(
-    reader: impl Iterator<Item = Result<RecordBatch, arrow_schema::ArrowError>> + Send + 'static,
+    reader: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
 ) -> Batches {
-    Box::new(reader.map(|batch| batch.context("the Arrow file cannot be read further")))
+    Box::new(reader.map(|batch| batch.map_err(|error| damaged(error).into())))
+}
+
+fn damaged(error: ArrowError) -> Failure {
+    unreadable("Arrow IPC file", error)
 }

@@ -223,7 +223,7 @@ pub fn is_special_float(value: &str) -> bool {
 /// Bytes as [`text`] writes them.
 fn is_bytes(value: &str) -> bool {
     let digits = value.strip_prefix("\\x").unwrap_or("?");
-    digits.len() % 2 == 0 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_uuid(value: &str) -> bool {

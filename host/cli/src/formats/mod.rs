@@ -91,6 +91,12 @@ pub fn encoder(
     })
 }
 
+/// A file that is not what it is taken for, or is damaged.
+fn unreadable(what: &str, error: impl std::fmt::Display) -> Failure {
+    Failure::file(format!("this is not a whole {what}: {error}"))
+        .hint("check the file, or tell its format with --format")
+}
+
 /// A file that is being read.
 pub struct Opened {
     /// The columns of every batch.

@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
 use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
@@ -16,7 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Counted, Encoder, Opened, text};
+use super::{Counted, Encoder, Opened, text, unreadable};
 use crate::failure::Failure;
 
 /// How many encoded bytes a row group holds. A group is held in memory until
@@ -85,15 +84,18 @@ impl Encoder for ParquetEncoder {
 /// # Errors
 /// When it is not one.
 pub fn open(file: File) -> anyhow::Result<Opened> {
-    const WHAT: &str = "this is not a readable Parquet file";
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).context(WHAT)?;
+    let damaged = |error| unreadable("Parquet file", error);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
-    let reader = builder.with_batch_size(BATCH_ROWS).build().context(WHAT)?;
+    let reader = builder
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(damaged)?;
     let schema = with_fields(&reader.schema(), unmarked);
     let kept = schema.clone();
     let mut first_row: u64 = 1;
     let batches = reader.map(move |batch| {
-        let batch = batch.context("the Parquet file cannot be read further")?;
+        let batch = batch.map_err(|error| unreadable("Parquet file", error))?;
         let start = first_row;
         first_row += batch.num_rows() as u64;
         converted(&batch, &kept, |field, column| {

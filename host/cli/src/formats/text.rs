@@ -83,20 +83,30 @@ pub fn to_text(field: &Field, column: &dyn Array) -> Result<StringArray, Failure
         DataType::Float32 => {
             let values = column.as_primitive::<Float32Type>();
             each(&mut |row, text| {
-                Ok(float(f64::from(values.value(row)), values.value(row), text))
+                float(f64::from(values.value(row)), values.value(row), text);
+                Ok(())
             })?;
         }
         DataType::Float64 => {
             let values = column.as_primitive::<Float64Type>();
-            each(&mut |row, text| Ok(float(values.value(row), values.value(row), text)))?;
+            each(&mut |row, text| {
+                float(values.value(row), values.value(row), text);
+                Ok(())
+            })?;
         }
         DataType::Binary => {
             let values = column.as_binary::<i32>();
-            each(&mut |row, text| Ok(hex(values.value(row), text)))?;
+            each(&mut |row, text| {
+                hex(values.value(row), text);
+                Ok(())
+            })?;
         }
         DataType::LargeBinary => {
             let values = column.as_binary::<i64>();
-            each(&mut |row, text| Ok(hex(values.value(row), text)))?;
+            each(&mut |row, text| {
+                hex(values.value(row), text);
+                Ok(())
+            })?;
         }
         DataType::FixedSizeBinary(_) => {
             let values = column.as_fixed_size_binary();
@@ -263,7 +273,7 @@ fn decimals(number: &str) -> usize {
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
-    if !digits.is_ascii() || digits.len() % 2 != 0 {
+    if !digits.is_ascii() || !digits.len().is_multiple_of(2) {
         return None;
     }
     (0..digits.len())
