@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wasmtime::component::{ResourceAny, ResourceTableError};
 use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::I32Exit;
 
 use crate::bindings::exports::dagflux::connector::{descriptor as wit_descriptor, relational};
 use crate::bindings::{Error as GuestError, RelationalConnector, RelationalConnectorPre};
@@ -203,6 +204,9 @@ impl Watch {
 }
 
 fn reason(error: &wasmtime::Error) -> String {
+    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
+        return format!("it ended itself with the exit status {status}");
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => "it gave up (a panic or an abort)".to_owned(),
         Some(trap) => trap.to_string(),

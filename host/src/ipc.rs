@@ -14,7 +14,7 @@ use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_record_batch;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use arrow_ipc::{Message, MetadataVersion, root_as_message};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -74,6 +74,12 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
         if !batch.buffers().iter().flatten().all(inside) {
             return Err(invalid("a buffer outside its message"));
         }
+        // Arrow reads as many columns as the schema has, and passes over the rest.
+        let columns = batch.nodes().map_or(0, |nodes| nodes.len());
+        let wanted: usize = schema.fields().iter().map(|field| nodes(field)).sum();
+        if columns != wanted {
+            return Err(invalid("a batch that is not of its schema"));
+        }
         read_record_batch(
             &body,
             batch,
@@ -111,13 +117,36 @@ fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
     Ok((message, body))
 }
 
+/// How many nodes a column takes in a batch: one, and those of what it is made of.
+fn nodes(field: &Field) -> usize {
+    let children = match field.data_type() {
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::ListView(child)
+        | DataType::LargeListView(child)
+        | DataType::FixedSizeList(child, _)
+        | DataType::Map(child, _) => nodes(child),
+        DataType::Struct(children) => children.iter().map(|child| nodes(child)).sum(),
+        DataType::Union(children, _) => children.iter().map(|(_, child)| nodes(child)).sum(),
+        DataType::RunEndEncoded(ends, values) => nodes(ends).saturating_add(nodes(values)),
+        _ => 0,
+    };
+    children.saturating_add(1)
+}
+
 fn has_dictionary(data_type: &DataType) -> bool {
     match data_type {
         DataType::Dictionary(..) => true,
         DataType::List(field)
         | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
         | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => has_dictionary(field.data_type()),
+        | DataType::Map(field, _)
+        | DataType::RunEndEncoded(_, field) => has_dictionary(field.data_type()),
+        DataType::Union(fields, _) => fields
+            .iter()
+            .any(|(_, field)| has_dictionary(field.data_type())),
         DataType::Struct(fields) => fields.iter().any(|field| has_dictionary(field.data_type())),
         _ => false,
     }
