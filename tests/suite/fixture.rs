@@ -7,6 +7,7 @@ use arrow_array::RecordBatch;
 use dagflux_host::{Config, ConnectOptions, Connection, Connector, Host, RowStream, Secrets};
 use dagflux_test_support::{Database, Server, connector_path};
 use futures_util::TryStreamExt;
+use tokio::sync::OnceCell;
 
 /// The host that the tests share.
 pub fn host() -> &'static Host {
@@ -14,12 +15,16 @@ pub fn host() -> &'static Host {
     HOST.get_or_init(|| Host::new().expect("the host starts"))
 }
 
-/// The PostgreSQL connector.
+/// The PostgreSQL connector, compiled once.
 pub async fn postgres() -> Result<Connector> {
-    host()
-        .load(connector_path("postgres")?)
-        .await
-        .context("loading the PostgreSQL connector")
+    static CONNECTOR: OnceCell<Connector> = OnceCell::const_new();
+    let load = || async {
+        host()
+            .load(connector_path("postgres")?)
+            .await
+            .context("loading the PostgreSQL connector")
+    };
+    CONNECTOR.get_or_try_init(load).await.cloned()
 }
 
 /// A fresh database on the shared server.

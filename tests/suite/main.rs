@@ -1,4 +1,22 @@
 //! End-to-end tests: real components in the real host against real servers.
 
+mod assembly;
+mod assertions;
+mod cancel;
+mod capture;
+mod cli;
+mod discovery;
+mod errors;
 mod fixture;
+mod hostile;
+mod limits;
+mod loading;
+mod login_secrecy;
+mod memory;
+mod outages;
+mod read_only;
+mod sandbox;
 mod smoke;
+mod swap;
+mod types;
+mod writes;
