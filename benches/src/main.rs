@@ -2,6 +2,7 @@
 //! run on the same machine. `cargo xtask bench` builds it in release and runs it.
 
 mod connect;
+mod exact;
 mod load;
 mod memory;
 mod product;
@@ -31,6 +32,7 @@ enum What {
     Read,
     Connect,
     Load,
+    Exact,
     All,
     /// Reads one table in a process of its own and prints its peak memory.
     #[value(hide = true)]
@@ -70,6 +72,9 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     if wanted(What::Read) {
         read::measure(&mut report).await?;
+    }
+    if wanted(What::Exact) {
+        exact::measure(&mut report).await?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
