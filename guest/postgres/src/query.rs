@@ -40,6 +40,15 @@ pub struct Outcome {
     pub rows: Option<u64>,
 }
 
+/// The failure of a change whose answer was lost with the connection.
+pub fn outcome_unknown(error: &Error) -> Error {
+    Error::new(
+        ErrorKind::OutcomeUnknown,
+        format!("it is not known whether the change was made: {error}"),
+    )
+    .with_hint("connect again and look whether the change is there, all of it or nothing; repeat it only if it is not")
+}
+
 /// What a command tag says.
 ///
 /// # Errors
@@ -68,7 +77,15 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     let mut outcome = None;
     let mut copy = false;
     loop {
-        match session.receive()? {
+        let message = session.receive().map_err(|error| {
+            // A server that says why it ends the connection has not carried the statement out.
+            if session.is_lost() && !error.as_record().retryable && outcome.is_none() {
+                outcome_unknown(&error)
+            } else {
+                error
+            }
+        })?;
+        match message {
             Message::ParseComplete
             | Message::BindComplete
             | Message::DataRow(_)

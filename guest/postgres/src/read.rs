@@ -68,7 +68,8 @@ fn statement(schema: &str, table: &str, selection: &Selection) -> String {
     };
     let mut select = format!("SELECT {columns} FROM {}", qualified(schema, table));
     if let Some(limit) = selection.limit {
-        select.push_str(&format!(" LIMIT {limit}"));
+        // The server counts in 63 bits.
+        select.push_str(&format!(" LIMIT {}", limit.min(i64::MAX as u64)));
     }
     select
 }

@@ -17,7 +17,7 @@ use arrow_array::{Array, ArrowPrimitiveType, BooleanArray};
 use arrow_buffer::{IntervalDayTime, IntervalMonthDayNano, NullBuffer, i256};
 use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 
-use super::target::Target;
+use super::target::{Finest, Target};
 
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i64 = 10_957;
@@ -333,37 +333,20 @@ impl<'a> Source<'a> {
             Values::Time32(values, unit) => time((*values.get(row)?).into(), *unit, target),
             Values::Time64(values, unit) => time(*values.get(row)?, *unit, target),
             Values::Timestamp(values, unit) => timestamp(*values.get(row)?, *unit, target),
-            Values::Months(values) => Ok(Cell::Interval {
-                months: *values.get(row)?,
-                days: 0,
-                micros: 0,
-            }),
+            Values::Months(values) => interval(*values.get(row)?, 0, 0, target),
             Values::DayTime(values) => {
                 let value = values.get(row)?;
-                interval_micros(value.milliseconds.into(), TimeUnit::Millisecond, target).map(
-                    |micros| Cell::Interval {
-                        months: 0,
-                        days: value.days,
-                        micros,
-                    },
-                )
+                micros(value.milliseconds.into(), TimeUnit::Millisecond)
+                    .and_then(|micros| interval(0, value.days, micros, target))
             }
             Values::MonthDayNano(values) => {
                 let value = values.get(row)?;
-                interval_micros(value.nanoseconds, TimeUnit::Nanosecond, target).map(|micros| {
-                    Cell::Interval {
-                        months: value.months,
-                        days: value.days,
-                        micros,
-                    }
-                })
+                micros(value.nanoseconds, TimeUnit::Nanosecond)
+                    .and_then(|micros| interval(value.months, value.days, micros, target))
             }
-            Values::Duration(values, unit) => interval_micros(*values.get(row)?, *unit, target)
-                .map(|micros| Cell::Interval {
-                    months: 0,
-                    days: 0,
-                    micros,
-                }),
+            Values::Duration(values, unit) => {
+                micros(*values.get(row)?, *unit).and_then(|micros| interval(0, 0, micros, target))
+            }
         })
     }
 }
@@ -467,8 +450,28 @@ fn grained(micros: i64, grain: i64) -> Result<i64, Misfit> {
     }
 }
 
-fn interval_micros(value: i64, unit: TimeUnit, target: Target) -> Result<i64, Misfit> {
-    grained(micros(value, unit)?, target.grain())
+/// Makes sure that the column keeps all parts of an interval; PostgreSQL would cut them off.
+fn interval<'a>(months: i32, days: i32, micros: i64, target: Target) -> Result<Cell<'a>, Misfit> {
+    let kept = match target {
+        Target::Interval { finest } => match finest {
+            Finest::Years => months % 12 == 0 && days == 0 && micros == 0,
+            Finest::Months => days == 0 && micros == 0,
+            Finest::Days => micros == 0,
+            Finest::Time(grain) => micros.checked_rem(grain) == Some(0),
+        },
+        _ => true,
+    };
+    if !kept {
+        return Err(misfit(
+            "is finer than the column keeps",
+            format_args!("{months} months {days} days {micros} microseconds"),
+        ));
+    }
+    Ok(Cell::Interval {
+        months,
+        days,
+        micros,
+    })
 }
 
 fn time<'a>(value: i64, unit: TimeUnit, target: Target) -> Result<Cell<'a>, Misfit> {

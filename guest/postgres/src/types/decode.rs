@@ -30,6 +30,9 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Microseconds in a day.
 const DAY_MICROS: i64 = 86_400_000_000;
 
+/// How many rows a column has room for to begin with.
+const INITIAL_ROWS: usize = 1024;
+
 /// A column being decoded.
 #[derive(Debug)]
 struct Column {
@@ -91,7 +94,8 @@ impl RowDecoder {
             .map(|(kind, _)| kind.layout().row_width().saturating_add(1))
             .sum::<usize>()
             .max(1);
-        let rows = limits.rows.min(limits.bytes.div_ceil(row_width)).max(1);
+        // Most results are small; the buffers of a large one grow once and are kept.
+        let rows = limits.rows.min(INITIAL_ROWS);
         Self {
             columns: columns
                 .into_iter()

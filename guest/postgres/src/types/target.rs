@@ -48,13 +48,26 @@ pub enum Target {
         /// Whether they are points in time, not readings of a clock.
         zone: bool,
     },
-    /// `interval`, with seconds.
+    /// `interval`.
     Interval {
-        /// What its values are a multiple of, in microseconds.
-        grain: i64,
+        /// Down to what it keeps its values.
+        finest: Finest,
     },
     /// Any other type: text, which the type's own input function reads.
     Other,
+}
+
+/// The finest part of an interval that a column keeps; it keeps all that are coarser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finest {
+    /// Whole years.
+    Years,
+    /// Months.
+    Months,
+    /// Days.
+    Days,
+    /// Time, in multiples of so many microseconds.
+    Time(i64),
 }
 
 impl Target {
@@ -147,9 +160,7 @@ impl Target {
     /// What the column's values are a multiple of, in microseconds.
     pub fn grain(self) -> i64 {
         match self {
-            Target::Time { grain }
-            | Target::Timestamp { grain, .. }
-            | Target::Interval { grain } => grain,
+            Target::Time { grain } | Target::Timestamp { grain, .. } => grain,
             _ => 1,
         }
     }
@@ -172,19 +183,34 @@ fn grain(modifier: i32) -> i64 {
 /// many decimal places of the seconds.
 ///
 /// Source: PostgreSQL, `src/include/utils/timestamp.h`, and `AdjustIntervalForTypmod`, which
-/// cuts nothing off if the seconds are kept.
+/// cuts off what is finer than the finest part named, and nothing else.
 fn interval(modifier: i32) -> Target {
+    const YEAR: i32 = 1 << 2;
+    const MONTH: i32 = 1 << 1;
+    const DAY: i32 = 1 << 3;
+    const HOUR: i32 = 1 << 10;
+    const MINUTE: i32 = 1 << 11;
     const SECOND: i32 = 1 << 12;
-    if modifier < 0 {
-        return Target::Interval { grain: 1 };
-    }
-    match (modifier >> 16) & SECOND {
-        SECOND => Target::Interval {
-            grain: grain(modifier & 0xffff),
-        },
-        // Only the type's input function knows what it keeps.
-        _ => Target::Other,
-    }
+    let parts = modifier >> 16;
+    let has = |part| parts & part != 0;
+    let finest = if modifier < 0 {
+        Finest::Time(1)
+    } else if has(SECOND) {
+        Finest::Time(grain(modifier & 0xffff))
+    } else if has(MINUTE) {
+        Finest::Time(60_000_000)
+    } else if has(HOUR) {
+        Finest::Time(3_600_000_000)
+    } else if has(DAY) {
+        Finest::Days
+    } else if has(MONTH) {
+        Finest::Months
+    } else if has(YEAR) {
+        Finest::Years
+    } else {
+        Finest::Time(1)
+    };
+    Target::Interval { finest }
 }
 
 /// Whether it is text.

@@ -288,7 +288,7 @@ impl Sink {
                 Ok(Message::ReadyForQuery(_)) => break,
                 Ok(_) => return Err(unexpected("where a COMMIT should end")),
                 Err(error) if session.is_lost() => {
-                    return Err(outcome_unknown(&error));
+                    return Err(crate::query::outcome_unknown(&error));
                 }
                 Err(error) => return Err(error),
             }
@@ -328,14 +328,6 @@ fn give_up(session: &mut Session) {
     if frontend::copy_fail("the write was given up", session.outbox()).is_ok() {
         let _ = session.settle();
     }
-}
-
-fn outcome_unknown(error: &Error) -> Error {
-    Error::new(
-        ErrorKind::OutcomeUnknown,
-        format!("the connection ended after the commit was sent, and before its answer: {error}"),
-    )
-    .with_hint("connect again and count the table's rows: either all rows of this write are there or none; repeat it only if none are")
 }
 
 impl Drop for Sink {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -15,7 +16,7 @@ use dagflux_guest::{BatchLimits, Channel, ChannelError, Interest, Stream, ipc};
 use dagflux_postgres::auth::{Credentials, Scram};
 use dagflux_postgres::rows::{Rows, Shared};
 use dagflux_postgres::session::{Parameters, Session};
-use dagflux_test_support::{Database, Server, ServerOptions};
+use dagflux_test_support::{Database, Server};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use tokio::runtime::Runtime;
 
@@ -25,16 +26,24 @@ pub const LIMITS: BatchLimits = BatchLimits {
     bytes: 8 * 1024 * 1024,
 };
 
-/// Runs `test` with a runtime for the server's side and a database of its own.
-pub fn with_database(name: &str, test: impl FnOnce(&Runtime, &Database<'_>) -> Result<()>) {
-    let run = || -> Result<()> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+/// The runtime for the server's side, which the tests share.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
-            .build()?;
-        let server = runtime.block_on(Server::start(&ServerOptions::new()))?;
-        let database = runtime.block_on(server.database(name))?;
-        test(&runtime, &database)
+            .build()
+            .expect("a runtime")
+    })
+}
+
+/// Runs `test` with a database of its own on the server that the tests share.
+pub fn with_database(name: &str, test: impl FnOnce(&Runtime, &Database<'_>) -> Result<()>) {
+    let run = || -> Result<()> {
+        let server = runtime().block_on(Server::shared())?;
+        let database = runtime().block_on(server.database(name))?;
+        test(runtime(), &database)
     };
     if let Err(error) = run() {
         panic!("{error:?}");

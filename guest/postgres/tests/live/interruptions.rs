@@ -115,7 +115,7 @@ fn a_value_that_does_not_fit_stops_the_statement() {
 fn a_backend_that_is_killed_is_told_as_such() {
     with_database("killed", |runtime, database| {
         sql(runtime, database, "CREATE TABLE t (id bigint)")?;
-        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dagflux tests'";
+        let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dagflux tests'";
 
         let session = open(database)?;
         let statement = "SELECT g, repeat('x', 1000) FROM generate_series(1, 10000000) g";

@@ -3,5 +3,6 @@
 mod discovery;
 mod harness;
 mod interruptions;
+mod login;
 mod reading;
 mod writing;

@@ -261,6 +261,25 @@ fn a_failed_or_dropped_write_leaves_nothing() {
 }
 
 #[test]
+fn a_constraint_checked_at_the_commit_undoes_the_write() {
+    with_database("deferred", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE parent (id int PRIMARY KEY);
+             CREATE TABLE child (id int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)",
+        )?;
+        let session = open(database)?;
+        let one = batch(vec![("id", Arc::new(Int32Array::from(vec![1])))])?;
+        let error = write_all(&session, "child", &one, false).expect_err("no parent");
+        let error = error.downcast::<dagflux_guest::Error>()?;
+        assert_eq!(error.kind(), ErrorKind::Constraint);
+        assert_eq!(count(&session, "SELECT count(*) FROM child")?, "0");
+        Ok(())
+    });
+}
+
+#[test]
 fn everything_that_does_not_fit_is_reported_at_once() {
     with_database("mismatch", |runtime, database| {
         sql(

@@ -1,6 +1,6 @@
 //! A peer that says what a test tells it to, and keeps what it was told.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -43,21 +43,34 @@ pub fn welcome() -> Vec<u8> {
 /// What the peer was told.
 pub type Told = Rc<RefCell<Vec<u8>>>;
 
+/// How often the peer was waited for after it had been told something.
+pub type Flights = Rc<Cell<u32>>;
+
 /// The peer: its lines come one by one, then the channel ends.
 pub struct Script {
     lines: VecDeque<Vec<u8>>,
     told: Told,
+    telling: bool,
+    flights: Flights,
 }
 
 impl Script {
     /// A peer that says `lines`.
     pub fn speaking(lines: impl IntoIterator<Item = Vec<u8>>) -> (Box<dyn Channel>, Told) {
-        let told = Told::default();
+        let (channel, told, _) = Self::counting(lines);
+        (channel, told)
+    }
+
+    /// A peer that says `lines` and counts flights.
+    pub fn counting(lines: impl IntoIterator<Item = Vec<u8>>) -> (Box<dyn Channel>, Told, Flights) {
+        let (told, flights) = (Told::default(), Flights::default());
         let script = Self {
             lines: lines.into_iter().collect(),
             told: Rc::clone(&told),
+            telling: false,
+            flights: Rc::clone(&flights),
         };
-        (Box::new(script), told)
+        (Box::new(script), told, flights)
     }
 }
 
@@ -67,11 +80,15 @@ impl Channel for Script {
     }
 
     fn read_wait(&mut self, _most: usize) -> Result<Vec<u8>, ChannelError> {
+        if std::mem::take(&mut self.telling) {
+            self.flights.set(self.flights.get() + 1);
+        }
         self.lines.pop_front().ok_or(ChannelError::Closed)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ChannelError> {
         self.told.borrow_mut().extend_from_slice(bytes);
+        self.telling = true;
         Ok(bytes.len())
     }
 

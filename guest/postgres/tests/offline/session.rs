@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use arrow_schema::{DataType, Field, Schema};
 use dagflux_guest::BatchLimits;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_postgres::session::{Parameters, Session};
-use dagflux_postgres::{cancel, query};
+use dagflux_postgres::{cancel, query, write};
 
 use crate::script::{FixedLogin, Script, Told, error_response, message, welcome};
 
@@ -231,4 +232,139 @@ fn rows_that_are_not_as_announced_are_a_violation() {
     let mut long = [described(), message(b'2', b"")].concat();
     long.extend_from_slice(b"D\x10\x00\x00\x00");
     assert_eq!(ask(vec![long]).kind(), ErrorKind::Value);
+}
+
+#[test]
+fn a_login_and_a_query_take_as_few_flights_as_they_can() {
+    let sasl = message(b'R', b"\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00");
+    let challenge = message(b'R', b"\x00\x00\x00\x0bserver-first");
+    let outcome = message(b'R', b"\x00\x00\x00\x0cserver-final");
+    let answer = [
+        message(b'2', b""),
+        message(b'D', ROW),
+        message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"T"),
+        message(b'C', b"ROLLBACK\0"),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let lines = [
+        sasl,
+        challenge,
+        [outcome, welcome()].concat(),
+        described(),
+        answer,
+    ];
+    let (channel, _, flights) = Script::counting(lines);
+    let session = Session::open(channel, parameters(), &FixedLogin).expect("a session");
+    assert_eq!(flights.get(), 3, "startup, client-first, client-final");
+    let session = Rc::new(RefCell::new(session));
+    let mut rows = query::query(&session, "SELECT 1", LIMITS).expect("rows");
+    assert!(rows.next_batch().is_ok_and(|batch| batch.is_some()));
+    assert!(rows.next_batch().is_ok_and(|batch| batch.is_none()));
+    assert_eq!(flights.get(), 5, "describe, run");
+}
+
+/// An integer column `n`, as the catalog tells of it.
+fn column_of_the_table() -> Vec<u8> {
+    let mut row = 8_u16.to_be_bytes().to_vec();
+    for value in ["n", "integer", "23", "-1", "b", "f", "", ""] {
+        row.extend_from_slice(&(value.len() as u32).to_be_bytes());
+        row.extend_from_slice(value.as_bytes());
+    }
+    [
+        message(b'C', b"BEGIN\0"),
+        message(b'Z', b"T"),
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'D', &row),
+        message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"T"),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_commit_without_an_answer_has_an_unknown_outcome() {
+    let begun = [
+        welcome(),
+        column_of_the_table(),
+        message(b'G', b"\x01\x00\x01\x00\x01"),
+    ];
+    let copied = [message(b'C', b"COPY 3\0"), message(b'Z', b"T")].concat();
+    let committed = [message(b'C', b"COMMIT\0"), message(b'Z', b"I")].concat();
+    let rolled_back = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")].concat();
+    let refused = [
+        error_response(&[
+            (b'V', "ERROR"),
+            (b'C', "23503"),
+            (b'M', "violates a deferred constraint"),
+        ]),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    for (lines, outcome) in [
+        (vec![copied.clone(), committed], Ok(3)),
+        (vec![], Err(ErrorKind::ConnectionLost)),
+        (vec![copied.clone()], Err(ErrorKind::OutcomeUnknown)),
+        (
+            vec![copied.clone(), message(b'C', b"COMMIT\0")],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
+        (vec![copied.clone(), rolled_back], Err(ErrorKind::Other)),
+        (vec![copied, refused], Err(ErrorKind::Constraint)),
+    ] {
+        let (session, told) = open(begun.iter().cloned().chain(lines));
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+        let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
+        let mut sink = write::insert(&session, None, "t", &schema, false).expect("a sink");
+        let result = sink.finish();
+        assert_eq!(result.map_err(|error| error.kind()), outcome);
+        assert!(contains(
+            &told,
+            b"COPY \"odd \"\"name\"\"\".\"t\" (\"n\") FROM STDIN (FORMAT binary)\0"
+        ));
+    }
+}
+
+#[test]
+fn a_change_without_an_answer_has_an_unknown_outcome() {
+    let going = error_response(&[(b'V', "FATAL"), (b'C', "57P01"), (b'M', "going down")]);
+    let mut warning = going.clone();
+    warning[0] = b'N';
+    for (lines, outcome) in [
+        (vec![], ErrorKind::OutcomeUnknown),
+        (vec![warning], ErrorKind::OutcomeUnknown),
+        (vec![going], ErrorKind::ServerShutdown),
+    ] {
+        let (session, _) = open([welcome()].into_iter().chain(lines));
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let error = query::execute(&session, "DELETE FROM t").expect_err("a failure");
+        assert_eq!(error.kind(), outcome);
+    }
+}
+
+#[test]
+fn a_statement_with_a_nul_is_refused_and_the_session_lives_on() {
+    let answer = [
+        message(b'C', b"BEGIN\0"),
+        message(b'Z', b"T"),
+        message(b'C', b"ROLLBACK\0"),
+        message(b'Z', b"I"),
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"DELETE 2\0"),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let (session, _) = open([welcome(), answer]);
+    let session = Rc::new(RefCell::new(session.expect("a session")));
+    let error = match query::query(&session, "SELECT '\0'", LIMITS) {
+        Ok(_) => panic!("it was sent"),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind(), ErrorKind::Syntax);
+    let done = query::execute(&session, "DELETE FROM t");
+    assert!(done.is_ok_and(|done| done.rows == Some(2)));
 }
