@@ -24,7 +24,7 @@ pub(crate) enum What {
 
 /// Builds the benchmark and runs it.
 pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
-    guests::build(workspace)?;
+    guests::build_connectors(workspace)?;
     let what = match what {
         What::Read => "read",
         What::Connect => "connect",

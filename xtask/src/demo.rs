@@ -9,7 +9,7 @@ use crate::workspace::{self, Workspace};
 
 /// Builds the connectors and the command, then shows them at work.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    guests::build(workspace)?;
+    guests::build_connectors(workspace)?;
     workspace::run(&mut workspace.cargo(["build", "--workspace"]))?;
     let programs = workspace.target().join("debug");
     let mut demo = Command::new(programs.join("dagflux-demo"));

@@ -1,7 +1,7 @@
 //! Building what runs in the sandbox.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +13,9 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// The profile in the workspace's `Cargo.toml`.
 pub(crate) const PROFILE: &str = "guest";
+
+/// Where connectors go, in the target folder.
+const CONNECTORS: &str = "connectors";
 
 /// A component to build: a connector in `guest/`, or one that only tests load in
 /// `tests/guests/`. Its name is that of its folder.
@@ -28,7 +31,7 @@ impl Guest {
             return None;
         }
         let destination = match package.folder.parent()?.to_str()? {
-            "guest" => "connectors",
+            "guest" => CONNECTORS,
             "tests/guests" => "test-guests",
             _ => return None,
         };
@@ -44,22 +47,28 @@ impl Guest {
 }
 
 /// Builds every guest, and copies it to `connectors/NAME.wasm` or
-/// `test-guests/NAME.wasm` in the target folder. Returns those paths.
-pub(crate) fn build(workspace: &Workspace) -> Result<Vec<PathBuf>> {
-    let guests = guests(workspace)?;
-    cargo(workspace, "build", &guests)?;
+/// `test-guests/NAME.wasm` in the target folder.
+pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    build_these(workspace, &guests(workspace)?)
+}
+
+/// Builds the connectors alone.
+pub(crate) fn build_connectors(workspace: &Workspace) -> Result<()> {
+    let mut guests = guests(workspace)?;
+    guests.retain(|guest| guest.destination == CONNECTORS);
+    build_these(workspace, &guests)
+}
+
+fn build_these(workspace: &Workspace, guests: &[Guest]) -> Result<()> {
+    cargo(workspace, "build", guests)?;
     let built = workspace.target().join(TARGET).join(PROFILE);
-    guests
-        .iter()
-        .map(|guest| {
-            let name = guest.name().context("a guest's folder has no name")?;
-            let from = built.join(format!("{}.wasm", guest.package.name.replace('-', "_")));
-            let folder = workspace.target().join(guest.destination);
-            let to = folder.join(format!("{name}.wasm"));
-            copy(&from, &folder, &to)?;
-            Ok(to)
-        })
-        .collect()
+    for guest in guests {
+        let name = guest.name().context("a guest's folder has no name")?;
+        let from = built.join(format!("{}.wasm", guest.package.name.replace('-', "_")));
+        let folder = workspace.target().join(guest.destination);
+        copy(&from, &folder, &folder.join(format!("{name}.wasm")))?;
+    }
+    Ok(())
 }
 
 /// Checks that every guest compiles.

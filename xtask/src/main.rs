@@ -75,7 +75,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&workspace, filter.as_deref()),
         Task::Ci => ci::run(&workspace),
         Task::Bench { what, json } => bench::run(&workspace, what, json),
-        Task::Guests { check: false } => guests::build(&workspace).map(drop),
+        Task::Guests { check: false } => guests::build(&workspace),
         Task::Guests { check: true } => guests::check(&workspace),
         Task::VendorWit { check: false } => vendor_wit::copy(&workspace),
         Task::VendorWit { check: true } => vendor_wit::check(&workspace),
