@@ -38,11 +38,17 @@ pub struct ColumnDescription {
     pub modifier: i32,
 }
 
+/// The most columns a result can have. Manual: Appendix K, "PostgreSQL Limits".
+const MOST_COLUMNS: usize = 1664;
+
 /// The columns of a result.
 ///
 /// # Errors
-/// When the message is malformed.
+/// When the message is malformed, or announces more columns than there can be.
 pub fn columns(body: &RowDescriptionBody) -> Result<Vec<ColumnDescription>, Violation> {
+    if body.fields().size_hint().0 > MOST_COLUMNS {
+        return Err(Violation::new("a result of more than 1664 columns"));
+    }
     Ok(body
         .fields()
         .map(|field| {

@@ -12,8 +12,14 @@ use crate::sqlstate::{self, Circumstances};
 /// How many of the server's remarks are kept.
 const NOTICES: usize = 100;
 
+/// How many bytes are kept of each: a remark can be as long as a message.
+const NOTICE: usize = 8 * 1024;
+
 /// How many of the settings that the server reports are kept: it has a dozen.
 const SETTINGS: usize = 256;
+
+/// How long a setting may be, in bytes, to be kept.
+const SETTING: usize = 1024;
 
 impl Session {
     /// Whether the server has said something while it was being written to. It is a failure.
@@ -122,9 +128,9 @@ impl Session {
                     self.notices.pop_front();
                 }
                 self.notices.push_back(Notice {
-                    severity: report.severity,
-                    sqlstate: report.code,
-                    message: report.message,
+                    severity: cut(report.severity),
+                    sqlstate: cut(report.code),
+                    message: cut(report.message),
                 });
                 Ok(None)
             }
@@ -132,6 +138,8 @@ impl Session {
                 // Names and values are the server's; those that are not text say nothing to us.
                 if let (Ok(name), Ok(value)) = (body.name(), body.value())
                     && self.status.len() < SETTINGS
+                    && name.len() <= SETTING
+                    && value.len() <= SETTING
                 {
                     self.status.insert(name.to_owned(), value.to_owned());
                 }
@@ -256,4 +264,13 @@ pub enum Stopped {
 /// The failure of an answer that has no place.
 pub fn unexpected(place: &str) -> Error {
     Violation::new(format!("an unexpected message {place}")).into()
+}
+
+/// The beginning of a text that may be long.
+fn cut(mut text: String) -> String {
+    if text.len() > NOTICE {
+        text.truncate(text.floor_char_boundary(NOTICE));
+        text.push('…');
+    }
+    text
 }

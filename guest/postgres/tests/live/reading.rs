@@ -63,6 +63,51 @@ fn a_table_is_read_by_copy_in_batches_within_their_limits() {
 }
 
 #[test]
+fn every_kind_of_statement_that_reads_is_taken() {
+    with_database("kinds", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t AS SELECT 1 AS id; CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS 'SELECT * FROM t'",
+        )?;
+        let session = open(database)?;
+        for statement in [
+            "VALUES (1), (2)",
+            "TABLE t",
+            "SHOW search_path",
+            "EXPLAIN SELECT * FROM t",
+            "EXPLAIN ANALYZE SELECT * FROM t",
+            "WITH w AS (SELECT * FROM t) SELECT * FROM w",
+            "-- a comment\nSELECT 1 /* another; */;",
+            "SELECT * FROM f()",
+            "SELECT NULL, ROW(1, NULL), ARRAY[1]::int[], '{}'::jsonb, now(), current_user",
+            "(SELECT 1) UNION ALL (SELECT 2)",
+        ] {
+            let (_, batches) = collect(query::query(&session, statement, LIMITS)?)?;
+            assert!(!batches.is_empty(), "{statement}");
+        }
+        for statement in [
+            "EXPLAIN ANALYZE INSERT INTO t VALUES (2)",
+            "SELECT nextval('s')",
+            "WITH w AS (DELETE FROM t RETURNING *) SELECT * FROM w",
+        ] {
+            let result = query::query(&session, statement, LIMITS);
+            failure(result.and_then(|mut rows| rows.next_batch()))?;
+        }
+        // What a statement sets for the session does not stay.
+        collect(query::query(
+            &session,
+            "SELECT set_config('search_path', 'pg_catalog', false)",
+            LIMITS,
+        )?)?;
+        let (_, batches) = collect(query::query(&session, "SHOW search_path", LIMITS)?)?;
+        let path = batches[0].column(0).as_string::<i32>().value(0);
+        assert_eq!(path, "\"public\"");
+        Ok(())
+    });
+}
+
+#[test]
 fn only_one_statement_that_reads_is_taken() {
     with_database("one_statement", |runtime, database| {
         sql(

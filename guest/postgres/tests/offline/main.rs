@@ -4,6 +4,7 @@
 
 mod errors;
 mod messages;
+mod mutations;
 mod names;
 mod rows;
 mod script;

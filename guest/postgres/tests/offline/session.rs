@@ -12,12 +12,14 @@ use dagflux_postgres::{cancel, query, write};
 
 use crate::script::{FixedLogin, Script, Told, error_response, message, welcome};
 
-const LIMITS: BatchLimits = BatchLimits {
+/// Batches of a few rows.
+pub const LIMITS: BatchLimits = BatchLimits {
     rows: 100,
     bytes: 1 << 20,
 };
 
-fn parameters() -> Parameters {
+/// What a session is opened with here.
+pub fn parameters() -> Parameters {
     Parameters {
         database: "db".to_owned(),
         schema: "odd \"name\"".to_owned(),
@@ -167,7 +169,7 @@ fn ask(lines: Vec<Vec<u8>>) -> dagflux_guest::Error {
 }
 
 /// The description of one `integer` column.
-fn described() -> Vec<u8> {
+pub fn described() -> Vec<u8> {
     [
         message(b'C', b"BEGIN\0"),
         message(b'Z', b"T"),
@@ -179,7 +181,8 @@ fn described() -> Vec<u8> {
     .concat()
 }
 
-const ROW: &[u8] = b"\x00\x01\x00\x00\x00\x04\x00\x00\x00\x05";
+/// A row of it.
+pub const ROW: &[u8] = b"\x00\x01\x00\x00\x00\x04\x00\x00\x00\x05";
 
 #[test]
 fn a_result_that_breaks_off_is_an_error_and_not_an_end() {
@@ -266,7 +269,7 @@ fn a_login_and_a_query_take_as_few_flights_as_they_can() {
 }
 
 /// An integer column `n`, as the catalog tells of it.
-fn column_of_the_table() -> Vec<u8> {
+pub fn column_of_the_table() -> Vec<u8> {
     let mut row = 8_u16.to_be_bytes().to_vec();
     for value in ["n", "integer", "23", "-1", "b", "f", "", ""] {
         row.extend_from_slice(&(value.len() as u32).to_be_bytes());
