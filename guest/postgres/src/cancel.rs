@@ -8,9 +8,17 @@ use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{Channel, Error, Result, Stream};
 
 use crate::protocol::frontend;
-use crate::session::CancelKey;
 
 const VERSION: u8 = 1;
+
+/// What cancels a session's statements: the server process and its secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CancelKey {
+    /// The server's process.
+    pub process: i32,
+    /// What proves that the request is ours.
+    pub secret: i32,
+}
 
 /// The token for a session's key.
 pub fn token(key: CancelKey) -> Vec<u8> {

@@ -9,9 +9,10 @@
 //! | [`types`] | PostgreSQL's types and Arrow's: mapping, rows to columns, columns to rows |
 //! | [`dialect`], [`sqlstate`] | quoting; what the server's errors mean and what to do next |
 //! | [`auth`] | logging in through the host's `credentials`, without the password |
+//! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`write`], [`catalog`], [`check`], [`cancel`] | the operations |
+//! | [`query`], [`read`], [`mod@write`], [`catalog`], [`check`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.

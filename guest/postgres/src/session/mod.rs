@@ -22,7 +22,7 @@ use dagflux_guest::{Channel, Error, Result, Stream, log};
 pub use incoming::{Stopped, unexpected};
 
 use crate::auth::{Credentials, Login};
-use crate::cancel;
+use crate::cancel::{self, CancelKey};
 use crate::dialect::quote;
 use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::{Violation, frontend};
@@ -51,15 +51,6 @@ enum Transaction {
     Idle,
     Open,
     Failed,
-}
-
-/// What cancels a session's statements: the server process and its secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct CancelKey {
-    /// The server's process.
-    pub process: i32,
-    /// What proves that the request is ours.
-    pub secret: i32,
 }
 
 /// A logged-in connection.

@@ -9,7 +9,7 @@
 //!
 //! NaN and the infinities of `numeric`, infinite dates and timestamps, `24:00:00`, and
 //! whatever is outside the range of the Arrow type is never changed silently. All of it passes
-//! through [`RowDecoder::misfit`], which fails with the column, the row and the value. That is
+//! through `RowDecoder::misfit`, which fails with the column, the row and the value. That is
 //! the place for a loss ledger (fail, null, or text, per read).
 #![deny(clippy::arithmetic_side_effects)]
 
