@@ -29,12 +29,12 @@ const MOST_ROWS: i64 = 1 << 24;
 pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
     guarded(|| {
         let (message, body) = message(bytes)?;
-        if !bytes.get(body..).unwrap_or_default().is_empty() {
-            return Err(invalid("bytes follow the schema"));
-        }
         let schema = message
             .header_as_schema()
             .ok_or_else(|| invalid("a message other than a schema"))?;
+        if !bytes.get(body..).unwrap_or_default().is_empty() {
+            return Err(invalid("bytes that follow the schema"));
+        }
         let schema = arrow_ipc::convert::try_fb_to_schema(schema)
             .map_err(|error| invalid("a schema that cannot be read").with_source(error))?;
         match schema

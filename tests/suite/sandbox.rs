@@ -1,5 +1,7 @@
 //! A connector that misbehaves is stopped, says why, and harms no one else.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use arrow_array::Array;
 use dagflux_host::{ErrorKind, Host, Limits};
@@ -15,6 +17,7 @@ async fn a_crash_ends_its_connection_only() -> Result<()> {
         ("unreachable", "gave up"),
         ("exit", "ended itself with the exit status 1"),
         ("overflow", "call stack exhausted"),
+        ("overflow-memory", "out of bounds"),
     ] {
         let mut scene = Scene::new().await?;
         let error = scene.failure(attack).await;
@@ -43,12 +46,16 @@ async fn a_crash_after_a_batch_is_an_error_and_not_the_end() -> Result<()> {
 /// Dropping a stream runs code of the guest.
 #[tokio::test]
 async fn a_stream_that_resists_its_end_is_ended() -> Result<()> {
+    // Less than the time that a stream is given to end in, so that it is clear which ends it.
+    let limits = Limits::default().with_guest_time(Duration::from_secs(1));
+    let host = Host::builder().limits(limits).build()?;
+    let connector = hostile::connector_in(&host).await?;
     for (attack, kind) in [
         ("drop-panic", ErrorKind::Trap),
         ("drop-loop", ErrorKind::GuestTimeLimit),
         ("drop-wait", ErrorKind::WallTimeLimit),
     ] {
-        let mut scene = Scene::new().await?;
+        let mut scene = Scene::with(connector.clone()).await?;
         let rows = scene.attacker.query(attack).await?;
         assert_eq!(fixture::count(rows).await?, 1);
         let error = scene.failure("ping").await;
@@ -227,7 +234,7 @@ async fn a_stream_that_never_answers_can_be_left() -> Result<()> {
 
 #[tokio::test]
 async fn a_stream_that_never_answers_is_ended() -> Result<()> {
-    let limits = Limits::default().with_wall_time(std::time::Duration::from_millis(300));
+    let limits = Limits::default().with_wall_time(Duration::from_millis(300));
     let host = Host::builder().limits(limits).build()?;
     let mut scene = Scene::with(hostile::connector_in(&host).await?).await?;
     let (batches, error) = scene.stream_failure("late-wait").await;

@@ -47,7 +47,8 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
         "panic" => panic!("{argument}"),
         "exit" => std::process::exit(3),
         "unreachable" => trap(),
-        "overflow" => recurse(0).to_string(),
+        "overflow" => recurse(number(argument)).to_string(),
+        "overflow-memory" => recurse_in_memory(number(argument)).to_string(),
         "connect" => told(connect(argument)),
         "lookup" => told(resolve_addresses(&instance_network(), argument).map(drop)),
         "bind" => told(bind(argument)),
@@ -109,13 +110,23 @@ fn trap() -> ! {
     std::process::abort()
 }
 
+/// Without end, and without a frame in linear memory.
+#[inline(never)]
 fn recurse(depth: u64) -> u64 {
-    let frame = black_box([depth; 16]);
-    if depth == black_box(u64::MAX) {
-        return depth;
+    match depth {
+        u64::MAX => depth,
+        _ => recurse(depth.wrapping_add(1)).rotate_left(3) ^ depth,
     }
-    let [first, ..] = frame;
-    black_box(recurse(depth.wrapping_add(1))).wrapping_add(first)
+}
+
+/// Without end, and with all of its frames in linear memory.
+#[inline(never)]
+fn recurse_in_memory(depth: u64) -> u64 {
+    let frame = black_box([depth; 1024]);
+    match depth {
+        u64::MAX => depth,
+        _ => recurse_in_memory(depth.wrapping_add(1)) ^ frame.iter().sum::<u64>(),
+    }
 }
 
 /// `argument` is `A.B.C.D:PORT`.
