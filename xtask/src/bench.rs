@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: builds the benchmark in release and starts it.
 
+use std::process::Command;
+
 use anyhow::Result;
 use clap::ValueEnum;
 
@@ -17,6 +19,8 @@ pub(crate) enum What {
     Load,
     /// Whether a large table survives the way to a file and back.
     Exact,
+    /// Whether a large table survives the way to a file and back.
+    Exact,
     /// All of them.
     #[default]
     All,
@@ -30,6 +34,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Connect => "connect",
         What::Load => "load",
         What::Exact => "exact",
+        What::Exact => "exact",
         What::All => "all",
     };
     // The command is part of what is measured.
@@ -41,8 +46,11 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         "--package",
         "dagflux-cli",
     ]))?;
-    let mut bench = workspace.cargo(["run", "--release", "--package", "dagflux-bench", "--"]);
-    bench.arg(what);
+    let packages = ["--package", "dagflux-bench", "--package", "dagflux-cli"];
+    let mut build = workspace.cargo(["build", "--release"]);
+    workspace::run(build.args(packages))?;
+    let mut bench = Command::new(workspace.target().join("release/dagflux-bench"));
+    bench.current_dir(workspace.root()).arg(what);
     if json {
         bench.arg("--json");
     }
