@@ -19,8 +19,6 @@ pub(crate) enum What {
     Load,
     /// Whether a large table survives the way to a file and back.
     Exact,
-    /// Whether a large table survives the way to a file and back.
-    Exact,
     /// All of them.
     #[default]
     All,
@@ -34,18 +32,9 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Connect => "connect",
         What::Load => "load",
         What::Exact => "exact",
-        What::Exact => "exact",
         What::All => "all",
     };
     // The command is part of what is measured.
-    workspace::run(&mut workspace.cargo([
-        "build",
-        "--release",
-        "--package",
-        "dagflux-bench",
-        "--package",
-        "dagflux-cli",
-    ]))?;
     let packages = ["--package", "dagflux-bench", "--package", "dagflux-cli"];
     let mut build = workspace.cargo(["build", "--release"]);
     workspace::run(build.args(packages))?;
