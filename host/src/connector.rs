@@ -10,7 +10,7 @@ use wasmtime::component::Component;
 
 use crate::bindings::RelationalConnectorPre;
 use crate::broker::Broker;
-use crate::cache::{Cache, Digest};
+use crate::cache::{Cache, Compiled, Digest, Key};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::descriptor::Descriptor;
@@ -56,9 +56,9 @@ pub(crate) struct HostInner {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
     cache: Option<Cache>,
-    /// Connectors in use, by their digest. Weak, so that one that no one holds
+    /// Connectors in use. Weak, so that one that no one holds
     /// is let go.
-    loaded: Mutex<BTreeMap<String, Weak<ConnectorInner>>>,
+    loaded: Mutex<BTreeMap<Key, Weak<ConnectorInner>>>,
 }
 
 /// Sets up a [`Host`].
@@ -196,28 +196,19 @@ impl Host {
                 "a connector is a few megabytes; an embedder can raise `Limits::component_size`",
             ));
         }
-        let digest = Digest::of(wasm);
-        let key = digest.to_string();
+        let key = Key::of(wasm);
         if let Some(inner) = self.loaded().get(&key).and_then(Weak::upgrade) {
             return Ok(Connector { inner });
         }
-        let (component, compiled_size, from_cache) = inner.component(wasm, &digest).await?;
-        let connector = Connector::new(
-            self.inner.clone(),
-            &component,
-            digest,
-            wasm.len() as u64,
-            compiled_size,
-            from_cache,
-        )
-        .await?;
+        let compiled = inner.compiled(wasm, &key).await?;
+        let connector = Connector::new(inner.clone(), &compiled, wasm.len() as u64).await?;
         let mut loaded = self.loaded();
         loaded.retain(|_, known| known.strong_count() > 0);
         loaded.insert(key, Arc::downgrade(&connector.inner));
         Ok(connector)
     }
 
-    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Weak<ConnectorInner>>> {
+    fn loaded(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Weak<ConnectorInner>>> {
         self.inner
             .loaded
             .lock()
@@ -226,14 +217,14 @@ impl Host {
 }
 
 impl HostInner {
-    async fn component(&self, wasm: &[u8], digest: &Digest) -> Result<(Component, u64, bool)> {
+    async fn compiled(&self, wasm: &[u8], key: &Key) -> Result<Compiled> {
         let engine = &self.sandbox.engine;
-        if let Some((component, size)) = self
+        if let Some(compiled) = self
             .cache
             .as_ref()
-            .and_then(|cache| cache.load(engine, digest))
+            .and_then(|cache| cache.load(engine, key))
         {
-            return Ok((component, size, true));
+            return Ok(compiled);
         }
         let (own_engine, own_wasm) = (engine.clone(), wasm.to_vec());
         let compiled =
@@ -249,13 +240,19 @@ impl HostInner {
                 ));
             }
         };
+        let digest = Digest::of(wasm);
         let artifact = component.serialize().unwrap_or_default();
         if let Some(cache) = self.cache.as_ref().filter(|_| !artifact.is_empty()) {
-            if let Err(error) = cache.store(engine, digest, &artifact) {
+            if let Err(error) = cache.store(engine, key, &digest, &artifact) {
                 tracing::warn!(%error, "the compiled connector could not be kept");
             }
         }
-        Ok((component, artifact.len() as u64, false))
+        Ok(Compiled {
+            component,
+            digest,
+            size: artifact.len() as u64,
+            from_cache: false,
+        })
     }
 }
 
@@ -333,15 +330,9 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    async fn new(
-        host: Arc<HostInner>,
-        component: &Component,
-        digest: Digest,
-        size: u64,
-        compiled_size: u64,
-        from_cache: bool,
-    ) -> Result<Self> {
+    async fn new(host: Arc<HostInner>, compiled: &Compiled, size: u64) -> Result<Self> {
         let engine = &host.sandbox.engine;
+        let component = &compiled.component;
         let component_type = component.component_type();
         let imports: Vec<_> = component_type
             .imports(engine)
@@ -361,12 +352,12 @@ impl Connector {
                 .with_hint("do not use it unless you trust its author with that; a connector needs only what the contract lists"));
         }
         let info = ComponentInfo {
-            digest: digest.to_string(),
+            digest: compiled.digest.to_string(),
             size,
-            compiled_size,
+            compiled_size: compiled.size,
             imports,
             exports,
-            from_cache,
+            from_cache: compiled.from_cache,
         };
         let pre = host.sandbox.linker.instantiate_pre(component).and_then(RelationalConnectorPre::new).map_err(|error| {
             Error::new(ErrorKind::NotAConnector, "the component is not a connector of a version this host knows")

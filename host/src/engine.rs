@@ -30,6 +30,10 @@ impl Sandbox {
             .epoch_interruption(true)
             .wasm_component_model(true)
             .max_wasm_stack(GUEST_STACK)
+            // Connectors come without names and lines: a trace of one tells nothing,
+            // and what it is made from is a third of a compiled component.
+            .wasm_backtrace_max_frames(None)
+            .generate_address_map(false)
             // Nothing of the contract needs these; what is off cannot be attacked.
             .wasm_memory64(false)
             .wasm_relaxed_simd(false)
