@@ -15,6 +15,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
@@ -125,8 +126,11 @@ impl Cache {
             .update(artifact)
             .update(&digest.0)
             .finalize();
-        // Written aside and renamed, so that no one ever reads half a file.
-        let aside = path.with_extension(format!("{}.part", std::process::id()));
+        // Written aside and renamed, so that no one ever reads half a file; under
+        // a name of its own, so that no one writes to a file that is in use.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let write = WRITES.fetch_add(1, Relaxed);
+        let aside = path.with_extension(format!("{}-{write}.part", std::process::id()));
         let written = File::create(&aside).and_then(|mut file| {
             file.write_all(artifact)?;
             file.write_all(&digest.0)?;

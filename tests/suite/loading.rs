@@ -217,11 +217,36 @@ async fn a_damaged_cache_is_compiled_anew() -> Result<()> {
     *byte = !*byte;
     let half = whole.get(..whole.len() / 2).context("empty")?.to_vec();
     for damaged in [flipped, half, Vec::new(), vec![0; 64]] {
-        fs::write(&file, damaged)?;
+        // Not in place: the old one may still be in use.
+        let aside = cached.folder.path().join("damaged");
+        fs::write(&aside, damaged)?;
+        fs::rename(&aside, &file)?;
         assert!(!cached.load().await?, "a damaged file was used");
         assert!(cached.load().await?, "it was not replaced");
         assert_eq!(fs::read(&file)?.len(), whole.len());
     }
+    Ok(())
+}
+
+/// None of them sees what another one has written by half.
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_that_start_at_once_share_a_cache() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let starts = (0..8).map(|_| {
+        let cache = folder.path().join("cache");
+        tokio::spawn(async move {
+            let host = Host::builder().cache_dir(cache).build()?;
+            let connector = hostile::connector_in(&host).await?;
+            let mut connection = hostile::connect(&connector).await?;
+            anyhow::Ok(connection.execute("ping").await?.command)
+        })
+    });
+    for started in futures_util::future::join_all(starts).await {
+        assert_eq!(started??, "pong");
+    }
+    let cached = Cached { folder };
+    assert!(cached.load().await?);
+    cached.file()?;
     Ok(())
 }
 
