@@ -1,4 +1,4 @@
-//! What the command shows.
+//! What the command shows, and single statements.
 
 use std::fs;
 
@@ -7,6 +7,7 @@ use dagflux_test_support::connector_path;
 use serde_json::Value;
 
 use super::{Desk, prepared};
+use crate::assertions::value;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn describe_and_inspect() -> Result<()> {
@@ -166,5 +167,25 @@ async fn preview_and_query() -> Result<()> {
     // Text from the server moves no cursor.
     let text = desk.succeed(&["query", "db", "SELECT E'\\x1b[31mred\\x07' AS \"a\u{9b}b\""])?;
     assert!(text.contains("red"), "{text}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn execute_changes_things_one_statement_at_a_time() -> Result<()> {
+    let (database, desk) = prepared("cli_execute").await?;
+    let client = database.sql().await?;
+    let text = desk.succeed(&["execute", "db", "CREATE TABLE mine (id int)"])?;
+    assert!(text.starts_with("CREATE TABLE"), "{text}");
+    let sql = "INSERT INTO mine SELECT generate_series(1, 5)";
+    let outcome = &desk.json(&["execute", "db", sql])?[0];
+    assert_eq!(outcome["command"], "INSERT 0 5");
+    assert_eq!(outcome["rows"], 5);
+    let two = "DELETE FROM mine; DROP TABLE mine";
+    let (_, error) = desk.fail(&["execute", "db", two], 7)?;
+    assert_eq!(error["kind"], "unsupported-statement");
+    let (_, error) = desk.fail(&["execute", "db", "DROP TABLE orders"], 5)?;
+    assert_eq!(error["kind"], "permission-denied");
+    assert_eq!(value(&client, "SELECT count(*) FROM mine").await?, "5");
+    assert_eq!(value(&client, "SELECT count(*) FROM orders").await?, "2000");
     Ok(())
 }
