@@ -9,6 +9,8 @@ use dagflux_test_support::{Server, ServerOptions};
 
 use super::{Desk, Run, prepared};
 use crate::assertions::{rows, value};
+use crate::fixture;
+use crate::writes::round_trip::EVERYTHING;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_format_out_and_in_again() -> Result<()> {
@@ -93,6 +95,39 @@ async fn every_format_out_and_in_again() -> Result<()> {
         "jsonl",
     ])?;
     assert_eq!(out, "{\"total\":\"1.25\",\"id\":1}\n");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_type_out_and_in_again() -> Result<()> {
+    let database = fixture::database("cli_types").await?;
+    let client = database.sql().await?;
+    client.batch_execute(EVERYTHING).await?;
+    let desk = Desk::new(&database)?;
+    for format in ["parquet", "arrow", "csv", "jsonl"] {
+        let (file, table) = (format!("every.{format}"), format!("every_{format}"));
+        if format == "csv" {
+            // Years of seven digits have no text; that is said, and nothing is written.
+            let (_, error) = desk.fail(&["export", "db", "every", "-o", &file], 8)?;
+            assert_eq!(error["kind"], "value");
+            assert!(!desk.path(&file).exists());
+            client
+                .batch_execute("DELETE FROM every WHERE id < 0")
+                .await?;
+        }
+        client
+            .batch_execute(&format!("CREATE TABLE {table} (LIKE every)"))
+            .await?;
+        desk.succeed(&["export", "db", "every", "-o", &file])?;
+        desk.succeed(&["import", "db", &file, &table])?;
+        let texts = |table: &str| format!("SELECT t::text FROM {table} t");
+        let (one, other) = (texts("every"), texts(&table));
+        let different = format!(
+            "SELECT (SELECT count(*) FROM ({one} EXCEPT ALL {other}) x) \
+             + (SELECT count(*) FROM ({other} EXCEPT ALL {one}) x)"
+        );
+        assert_eq!(value(&client, &different).await?, "0", "{format}");
+    }
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! An insert is all rows or none, and what is read back is what was written.
 
 mod faults;
-mod round_trip;
+pub mod round_trip;
 mod whole;
 
 use std::sync::Arc;

@@ -26,7 +26,7 @@ async fn difference(client: &Client, one: &str, other: &str) -> Result<String> {
 }
 
 /// A table with a column of every kind of type, and rows with nulls and extremes.
-const EVERYTHING: &str = "
+pub const EVERYTHING: &str = "
     CREATE TYPE mood AS ENUM ('sad', 'so so', 'glad');
     CREATE TYPE pair AS (a int, b text);
     CREATE DOMAIN percent AS numeric(5,2);

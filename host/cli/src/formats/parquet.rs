@@ -2,14 +2,19 @@
 //!
 //! Parquet has no type for PostgreSQL's intervals (months, days and time
 //! apart): they are written as text, marked so that an import of the same file
-//! reads them as intervals again.
+//! reads them as intervals again. Nor has it decimals rounded to tens or
+//! hundreds (a negative scale): those are written with all their digits.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, RecordBatchReader};
-use arrow_schema::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, IntervalUnit,
+    Schema, SchemaRef,
+};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
@@ -62,8 +67,10 @@ impl ParquetEncoder {
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
         let batch = converted(batch, &self.schema, |field, column| {
-            let interval = column.data_type() == &INTERVAL;
-            interval.then(|| text::to_text(field, column).map(|text| Arc::new(text) as ArrayRef))
+            if column.data_type() == &INTERVAL {
+                return Some(text::to_text(field, column).map(|text| Arc::new(text) as ArrayRef));
+            }
+            (column.data_type() != field.data_type()).then(|| cast(field, column))
         })?;
         Ok(self.writer.write(&batch)?)
     }
@@ -119,6 +126,9 @@ fn with_fields(schema: &SchemaRef, change: fn(&FieldRef) -> FieldRef) -> SchemaR
 
 /// The field as it is written.
 fn marked(field: &FieldRef) -> FieldRef {
+    if let Some(digits) = all_digits(field.data_type()) {
+        return Arc::new(field.as_ref().clone().with_data_type(digits));
+    }
     if field.data_type() != &INTERVAL {
         return field.clone();
     }
@@ -126,6 +136,39 @@ fn marked(field: &FieldRef) -> FieldRef {
     metadata.insert(MARK.0, MARK.1);
     let text = Field::new(field.name(), DataType::Utf8, field.is_nullable());
     Arc::new(text.with_metadata(metadata))
+}
+
+/// For a decimal of negative scale, the type that has the digits before the
+/// point as well; text where no decimal has so many.
+fn all_digits(kind: &DataType) -> Option<DataType> {
+    let (DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale)) = kind
+    else {
+        return None;
+    };
+    let precision = match scale {
+        ..0 => precision.saturating_add(scale.unsigned_abs()),
+        _ => return None,
+    };
+    Some(match precision {
+        ..=DECIMAL128_MAX_PRECISION => DataType::Decimal128(precision, 0),
+        ..=DECIMAL256_MAX_PRECISION => DataType::Decimal256(precision, 0),
+        _ => DataType::Utf8,
+    })
+}
+
+/// The column with another type that holds the same values.
+fn cast(field: &Field, column: &ArrayRef) -> Result<ArrayRef, Failure> {
+    let exact = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(column, field.data_type(), &exact).map_err(|error| {
+        Failure::data(format!(
+            "the column \"{}\" cannot be written as {}: {error}",
+            field.name(),
+            field.data_type()
+        ))
+    })
 }
 
 /// The field as it was before it was written.
@@ -163,8 +206,30 @@ fn converted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Int32Array, IntervalMonthDayNanoArray};
+    use arrow_array::{Decimal128Array, Int32Array, IntervalMonthDayNanoArray};
     use arrow_buffer::IntervalMonthDayNano;
+
+    #[test]
+    fn decimals_of_negative_scale_keep_their_values() {
+        for (kind, written) in [
+            (DataType::Decimal128(5, -2), DataType::Decimal128(7, 0)),
+            (DataType::Decimal128(38, -1), DataType::Decimal256(39, 0)),
+            (DataType::Decimal256(70, -10), DataType::Utf8),
+        ] {
+            assert_eq!(all_digits(&kind), Some(written));
+        }
+        assert_eq!(all_digits(&DataType::Decimal128(5, 2)), None);
+        let hundreds = Decimal128Array::from(vec![Some(12_345), None, Some(-1)])
+            .with_precision_and_scale(5, -2)
+            .unwrap();
+        let field = Field::new("n", DataType::Decimal128(7, 0), true);
+        let all = cast(&field, &(Arc::new(hundreds) as ArrayRef)).unwrap();
+        let all: Vec<_> = all
+            .as_primitive::<arrow_array::types::Decimal128Type>()
+            .iter()
+            .collect();
+        assert_eq!(all, [Some(1_234_500), None, Some(-100)]);
+    }
 
     #[test]
     fn intervals_survive() {
