@@ -43,10 +43,15 @@ impl Sums {
         self.take(Value::Number(value));
     }
 
-    fn text(&mut self, value: &str) {
+    fn text(&mut self, value: &str, padded: bool) {
         self.sum += value.len() as i128;
         // The server compares `char(n)` without its padding.
-        self.take(Value::Text(value.trim_end_matches(' ').to_owned()));
+        let compared = if padded {
+            value.trim_end_matches(' ')
+        } else {
+            value
+        };
+        self.take(Value::Text(compared.to_owned()));
     }
 
     fn take(&mut self, value: Value) {
@@ -210,14 +215,23 @@ fn file_sums(file: &Path) -> Result<(i64, Vec<(String, Sums)>)> {
                 .map(|field| field.name().clone());
             sums.extend(names.map(|name| (name, Sums::default())));
         }
-        for (column, (_, sums)) in batch.columns().iter().zip(&mut sums) {
-            add(column, sums)?;
+        for (column, (name, sums)) in batch.columns().iter().zip(&mut sums) {
+            add(column, is_padded(name), sums)?;
         }
     }
     Ok((rows, sums))
 }
 
-fn add(column: &ArrayRef, sums: &mut Sums) -> Result<()> {
+/// Whether a column of lineitem is a `char(n)`.
+fn is_padded(name: &str) -> bool {
+    let columns = tpch::Table::LineItem.columns();
+    columns
+        .split(", ")
+        .filter_map(|column| column.split_once(' '))
+        .any(|(known, data_type)| known == name && data_type.starts_with("char("))
+}
+
+fn add(column: &ArrayRef, padded: bool, sums: &mut Sums) -> Result<()> {
     match column.data_type() {
         DataType::Int32 => each(column.as_primitive::<Int32Type>().iter(), |value| {
             sums.number(value.into())
@@ -233,7 +247,9 @@ fn add(column: &ArrayRef, sums: &mut Sums) -> Result<()> {
                 sums.number(value)
             });
         }
-        DataType::Utf8 => each(column.as_string::<i32>().iter(), |value| sums.text(value)),
+        DataType::Utf8 => each(column.as_string::<i32>().iter(), |value| {
+            sums.text(value, padded)
+        }),
         other => bail!("a column of the unexpected type {other}"),
     }
     Ok(())
