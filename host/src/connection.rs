@@ -377,7 +377,7 @@ impl Connection {
                         session.note(&outcome);
                         let _ = reply.send(outcome);
                     }
-                    Interruptible::Abandoned => {}
+                    Interruptible::Abandoned(outcome) => session.note(&outcome),
                     Interruptible::Stuck => session.end(ErrorKind::Cancelled),
                 }
             }

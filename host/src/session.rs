@@ -27,6 +27,10 @@ use crate::types::ConnectOptions;
 /// How long a cancelled call may take to come to its end.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a cancelled call gets before the server is asked again: a request
+/// that arrives between two statements stops neither.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// How long the good-bye to the server may take.
 const GOOD_BYE: Duration = Duration::from_secs(2);
 
@@ -88,8 +92,8 @@ struct Ended {
 pub(crate) enum Interruptible<T> {
     /// The caller is still there.
     Done(T),
-    /// The caller is gone; the call was cancelled and came to its end.
-    Abandoned,
+    /// The caller is gone; the call was cancelled and came to this end.
+    Abandoned(T),
     /// The caller is gone, and the call did not end in time.
     Stuck,
 }
@@ -190,17 +194,31 @@ impl Session {
 
     /// Drops a resource of the guest.
     pub(crate) async fn drop_resource(&mut self, resource: ResourceAny) {
-        if self.ended.is_some() {
-            return;
+        if self.ended.is_none() {
+            let dropped = timeout(GRACE, self.instance.drop_resource(resource)).await;
+            self.note_drop(dropped.ok());
         }
-        let dropped = match timeout(GRACE, self.instance.drop_resource(resource)).await {
-            Ok(dropped) => dropped,
-            Err(_) => Err(Error::new(
-                ErrorKind::WallTimeLimit,
-                "the connector did not come to an end",
-            )),
-        };
-        self.note(&dropped);
+    }
+
+    /// Drops a resource of the guest that the server may still be working for,
+    /// though it was asked to stop.
+    pub(crate) async fn abandon_resource(&mut self, resource: ResourceAny) {
+        if self.ended.is_none() {
+            let shared = self.shared.clone();
+            let dropped = {
+                let mut drop = pin!(self.instance.drop_resource(resource));
+                match timeout(AGAIN, &mut drop).await {
+                    Ok(dropped) => Some(dropped),
+                    Err(_) => cancelled(&shared, drop).await,
+                }
+            };
+            self.note_drop(dropped);
+        }
+    }
+
+    fn note_drop(&mut self, dropped: Option<Result<()>>) {
+        let stuck = || Error::new(ErrorKind::WallTimeLimit, "the connector did not end");
+        self.note(&dropped.unwrap_or_else(|| Err(stuck())));
     }
 }
 
@@ -216,12 +234,26 @@ pub(crate) async fn interruptible<T>(
         done = &mut call => return Interruptible::Done(done),
         () = abandoned => {}
     }
-    let cancelled = timeout(GRACE, async {
-        // The call goes on while the request to cancel is on its way.
-        let (_delivered, _outcome) = futures_util::future::join(shared.cancel(), &mut call).await;
-    });
-    match cancelled.await {
-        Ok(()) => Interruptible::Abandoned,
-        Err(_) => Interruptible::Stuck,
+    match cancelled(shared, call).await {
+        Some(outcome) => Interruptible::Abandoned(outcome),
+        None => Interruptible::Stuck,
     }
+}
+
+/// Asks the server to stop for as long as `call` lasts. None if that was not
+/// brought to an end in time.
+async fn cancelled<T>(shared: &Shared, call: impl Future<Output = T>) -> Option<T> {
+    let mut call = pin!(call);
+    let asking = async {
+        loop {
+            // The call goes on while a request is on its way; and a request is
+            // delivered before the connection is used for anything else.
+            let call = timeout(AGAIN, &mut call);
+            let (_delivered, ended) = futures_util::future::join(shared.cancel(), call).await;
+            if let Ok(outcome) = ended {
+                return outcome;
+            }
+        }
+    };
+    timeout(GRACE, asking).await.ok()
 }

@@ -142,7 +142,14 @@ pub(crate) async fn serve(
             let _ = opened.send(outcome);
             return;
         }
-        Interruptible::Abandoned => return,
+        Interruptible::Abandoned(outcome) => {
+            session.note(&outcome);
+            if let Ok(sink) = outcome {
+                let _ = shared.cancel().await;
+                session.abandon_resource(sink).await;
+            }
+            return;
+        }
         Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
     };
     if opened.send(Ok(())).is_ok() {
@@ -169,7 +176,10 @@ async fn carry_out(session: &mut Session, sink: ResourceAny, command: Command) -
                     let fine = outcome.is_ok();
                     reply.send(outcome).is_ok() && fine
                 }
-                Interruptible::Abandoned => false,
+                Interruptible::Abandoned(outcome) => {
+                    session.note(&outcome);
+                    false
+                }
                 Interruptible::Stuck => {
                     session.end(ErrorKind::Cancelled);
                     false
@@ -188,7 +198,7 @@ async fn carry_out(session: &mut Session, sink: ResourceAny, command: Command) -
                     session.note(&outcome);
                     let _ = reply.send(outcome);
                 }
-                Interruptible::Abandoned => {}
+                Interruptible::Abandoned(outcome) => session.note(&outcome),
                 Interruptible::Stuck => session.end(ErrorKind::Cancelled),
             }
             false

@@ -103,16 +103,27 @@ pub(crate) async fn serve(
             let _ = opened.send(outcome);
             return;
         }
-        Interruptible::Abandoned => return,
+        Interruptible::Abandoned(outcome) => {
+            session.note(&outcome);
+            if let Ok(rows) = outcome {
+                let _ = shared.cancel().await;
+                session.abandon_resource(rows).await;
+            }
+            return;
+        }
         Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
     };
     let schema = schema(session, rows).await;
     session.note(&schema);
     let usable = schema.is_ok();
-    if opened.send(schema).is_ok() && usable {
+    let listened = opened.send(schema).is_ok();
+    if listened && usable {
         hand_over(session, rows, &batches).await;
+    } else {
+        // No one will read it, and the server is at it.
+        let _ = shared.cancel().await;
     }
-    session.drop_resource(rows).await;
+    session.abandon_resource(rows).await;
 }
 
 async fn schema(session: &mut Session, rows: ResourceAny) -> Result<SchemaRef> {
@@ -135,7 +146,7 @@ async fn hand_over(
         let next = watch.call(guest.call_next(store, rows));
         let next = match interruptible(&shared, batches.closed(), next).await {
             Interruptible::Done(next) => next,
-            Interruptible::Abandoned => return,
+            Interruptible::Abandoned(next) => return session.note(&next),
             Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
         };
         session.note(&next);
