@@ -112,7 +112,7 @@ async fn every_type_out_and_in_again() -> Result<()> {
             assert_eq!(error["kind"], "value");
             assert!(!desk.path(&file).exists());
             client
-                .batch_execute("DELETE FROM every WHERE id < 0")
+                .batch_execute("DELETE FROM every WHERE id < -1")
                 .await?;
         }
         client

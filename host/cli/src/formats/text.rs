@@ -16,9 +16,12 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, StringArray, make_array};
+use arrow_array::types::{
+    Date32Type, Float32Type, Float64Type, Time64MicrosecondType, TimestampMicrosecondType,
+};
+use arrow_array::{Array, ArrayRef, PrimitiveArray, StringArray, make_array};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::parse::Parser;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, Field};
 
@@ -256,10 +259,39 @@ pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<Ar
         ))
         .hint("import from Parquet or Arrow instead")
     })?;
+    let values = with_far_years(text, values);
     match (0..text.len()).find(|row| text.is_valid(*row) && values.is_null(*row)) {
         Some(row) => Err(wrong(row, &format!("this is no {}", word(kind)))),
         None => Ok(values),
     }
+}
+
+/// The values with those timestamps filled in that lie outside of the years 0
+/// to 9999: the cast reads such years in dates, but not in timestamps.
+fn with_far_years(text: &StringArray, values: ArrayRef) -> ArrayRef {
+    let stamps = match values.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(stamps) if stamps.null_count() > text.null_count() => stamps,
+        _ => return values,
+    };
+    let filled = (0..text.len()).map(|row| match (stamps.is_valid(row), text.is_valid(row)) {
+        (true, _) => Some(stamps.value(row)),
+        (false, true) => far_year(text.value(row)),
+        (false, false) => None,
+    });
+    let filled: PrimitiveArray<TimestampMicrosecondType> = filled.collect();
+    Arc::new(filled.with_data_type(values.data_type().clone()))
+}
+
+/// A timestamp as [`to_text`] writes it, in microseconds since 1970.
+fn far_year(text: &str) -> Option<i64> {
+    let (date, time) = text.split_once(['T', ' '])?;
+    // Only what the cast does not read; and its parsers take bare numbers, too.
+    if !date.starts_with(['-', '+']) || !time.contains(':') {
+        return None;
+    }
+    let days = i64::from(Date32Type::parse(date)?);
+    let micros = Time64MicrosecondType::parse(time.strip_suffix('Z').unwrap_or(time))?;
+    days.checked_mul(86_400_000_000)?.checked_add(micros)
 }
 
 /// How many decimals a number has that are not trailing zeros.
@@ -381,6 +413,22 @@ mod tests {
                 Arc::new(TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC")),
                 None,
                 &["1970-01-01T00:00:00Z"],
+            ),
+            (
+                Arc::new(
+                    TimestampMicrosecondArray::from(vec![
+                        -210_866_803_200_000_000,
+                        253_402_300_800_000_001,
+                        0,
+                    ])
+                    .with_timezone("UTC"),
+                ),
+                None,
+                &[
+                    "-4713-11-24T00:00:00Z",
+                    "+10000-01-01T00:00:00.000001Z",
+                    "1970-01-01T00:00:00Z",
+                ],
             ),
             (
                 Arc::new(IntervalMonthDayNanoArray::from(vec![
