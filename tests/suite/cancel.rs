@@ -64,6 +64,19 @@ impl Scene {
         self.wait_for(1, EVENTUALLY).await.map(drop)
     }
 
+    /// As [`is_busy`](Self::is_busy), and not with what comes before the statement: a request
+    /// that arrives too early stops nothing.
+    async fn is_asleep(&self) -> Result<()> {
+        let began = Instant::now();
+        let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND wait_event = 'PgSleep'";
+        while self.admin.query_one(sleeping, &[]).await?.get::<_, i64>(0) != 1 {
+            ensure!(began.elapsed() < EVENTUALLY, "the server does not sleep");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
     async fn stops_soon(&self) -> Result<()> {
         self.wait_for(0, SOON).await.map(drop)
     }
@@ -85,7 +98,7 @@ async fn a_canceller_stops_a_statement() -> Result<()> {
     let mut connection = scene.connect().await?;
     let canceller = connection.canceller();
     let (outcome, cancelled) = tokio::join!(sleep(&mut connection), async {
-        scene.is_busy().await?;
+        scene.is_asleep().await?;
         canceller.cancel().await?;
         scene.stops_soon().await
     });
@@ -176,7 +189,7 @@ async fn a_statement_can_be_stopped_while_its_instance_is_stuck() -> Result<()> 
     let mut connection = hostile::connect_to(&connector, &scene.database, true).await?;
     let canceller = connection.canceller();
     let task = tokio::spawn(async move { connection.execute("server SELECT pg_sleep(60)").await });
-    scene.is_busy().await?;
+    scene.is_asleep().await?;
     canceller.cancel().await?;
     scene.stops_soon().await?;
     assert!(!task.is_finished(), "the instance was not stuck");

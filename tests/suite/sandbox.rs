@@ -43,6 +43,22 @@ async fn a_crash_after_a_batch_is_an_error_and_not_the_end() -> Result<()> {
     scene.is_ended(&error, ErrorKind::Trap, "gave up").await
 }
 
+/// What the connector answers after its caller has gone is taken note of all the same.
+#[tokio::test]
+async fn an_answer_that_comes_too_late_is_put_away() -> Result<()> {
+    let mut scene = Scene::new().await?;
+    let patience = Duration::from_millis(200);
+    let late = tokio::time::timeout(patience, scene.attacker.query("slow-open")).await;
+    assert!(late.is_err(), "it came in time");
+    assert_eq!(scene.execute("open-streams").await?, "0");
+    scene.goes_on().await?;
+    let late = tokio::time::timeout(patience, scene.attacker.query("slow-panic")).await;
+    assert!(late.is_err(), "it came in time");
+    let error = scene.failure("ping").await;
+    assert_failure(&error, ErrorKind::Closed, "trap");
+    scene.others_go_on().await
+}
+
 /// Dropping a stream runs code of the guest.
 #[tokio::test]
 async fn a_stream_that_resists_its_end_is_ended() -> Result<()> {

@@ -16,12 +16,13 @@ use dagflux_guest::bindings::wasi::sockets::network::{
 use dagflux_guest::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
 use dagflux_guest::{Error, Result};
 
-use crate::OpenRows;
 use crate::server::{Server, refused};
+use crate::{OpenRows, rows};
 
 pub fn run(attack: &str, argument: &str) -> Result<String> {
     Ok(match attack {
         "ping" => "pong".to_owned(),
+        "open-streams" => rows::open().to_string(),
         "loop" => endless(),
         "host-loop" => loop {
             black_box(monotonic_clock::now());
@@ -41,9 +42,7 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
             // SAFETY: the resource has no representation, and is never used.
             black_box(unsafe { OpenRows::_resource_new(std::ptr::null_mut()) });
         },
-        "random" => random::get_random_bytes(number(argument))
-            .len()
-            .to_string(),
+        "random" => random::get_random_bytes(number(argument)).len().to_string(),
         "panic" => panic!("{argument}"),
         "exit" => std::process::exit(3),
         "unreachable" => trap(),
@@ -87,6 +86,11 @@ pub fn endless() -> String {
 /// Waits for ever, as far as anyone is concerned.
 pub fn wait() {
     monotonic_clock::subscribe_duration(u64::MAX / 4).block();
+}
+
+/// Waits for so many milliseconds.
+pub fn pause(milliseconds: u64) {
+    monotonic_clock::subscribe_duration(milliseconds.saturating_mul(1_000_000)).block();
 }
 
 pub fn number(text: &str) -> u64 {

@@ -13,6 +13,15 @@ use flatbuffers::FlatBufferBuilder;
 
 use crate::attacks;
 
+thread_local! {
+    static OPEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many results are open.
+pub fn open() -> u64 {
+    OPEN.get()
+}
+
 /// A result, proper or not.
 pub struct Rows {
     kind: String,
@@ -26,6 +35,11 @@ impl Rows {
         if kind == "loop" {
             attacks::endless();
         }
+        if kind.starts_with("slow-") {
+            attacks::pause(1_000);
+        }
+        assert!(kind != "slow-panic", "too late");
+        OPEN.with(|open| open.set(open.get() + 1));
         Ok(Self {
             kind: kind.to_owned(),
             argument: attacks::number(argument),
@@ -142,6 +156,7 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
+        OPEN.with(|open| open.set(open.get() - 1));
         match self.kind.as_str() {
             "drop-panic" => panic!("not yet"),
             "drop-loop" => drop(attacks::endless()),
