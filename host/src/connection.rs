@@ -150,8 +150,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TableNotFound`], [`ErrorKind::PermissionDenied`], and what
-    /// the server or the connection reports.
+    /// [`ErrorKind::TableNotFound`], and what the server or the connection
+    /// reports. Whether the login may read the table shows with the first batch,
+    /// as [`ErrorKind::PermissionDenied`].
     pub async fn preview(&mut self, table: &TableName, rows: u32) -> Result<RowStream<'_>> {
         let (table, batch) = (GuestTable::from(table), self.batch.into());
         self.stream(move |session| {
@@ -175,9 +176,9 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::TableNotFound`], [`ErrorKind::ColumnNotFound`],
-    /// [`ErrorKind::PermissionDenied`], and what the server or the connection
-    /// reports.
+    /// [`ErrorKind::TableNotFound`], [`ErrorKind::ColumnNotFound`], and what the
+    /// server or the connection reports. Whether the login may read the table
+    /// shows with the first batch, as [`ErrorKind::PermissionDenied`].
     pub async fn read(&mut self, table: &TableName, options: ReadOptions) -> Result<RowStream<'_>> {
         let table = GuestTable::from(table);
         let options = wit::ReadOptions {
