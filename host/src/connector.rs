@@ -242,10 +242,10 @@ impl HostInner {
         };
         let digest = Digest::of(wasm);
         let artifact = component.serialize().unwrap_or_default();
-        if let Some(cache) = self.cache.as_ref().filter(|_| !artifact.is_empty()) {
-            if let Err(error) = cache.store(engine, key, &digest, &artifact) {
-                tracing::warn!(%error, "the compiled connector could not be kept");
-            }
+        if let Some(cache) = self.cache.as_ref().filter(|_| !artifact.is_empty())
+            && let Err(error) = cache.store(engine, key, &digest, &artifact)
+        {
+            tracing::warn!(%error, "the compiled connector could not be kept");
         }
         Ok(Compiled {
             component,
