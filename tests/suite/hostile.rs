@@ -131,7 +131,7 @@ impl Scene {
     }
 
     /// The attacker was ended for the given reason, and no one else was.
-    pub async fn is_ended(mut self, error: &Error, kind: ErrorKind, words: &str) -> Result<()> {
+    pub async fn ended_by(mut self, error: &Error, kind: ErrorKind, words: &str) -> Result<()> {
         assert_failure(error, kind, words);
         let after = self.failure("ping").await;
         assert_failure(&after, ErrorKind::Closed, kind.as_str());

@@ -37,7 +37,7 @@ async fn work_without_end_is_ended_after_five_seconds() -> Result<()> {
     // Others need the processor, too: what is measured here is only that it ends.
     assert!(took < Duration::from_secs(60), "{took:?}");
     scene
-        .is_ended(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
+        .ended_by(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
         .await
 }
 
@@ -46,7 +46,7 @@ async fn work_for_the_guest_is_work_of_the_guest() -> Result<()> {
     let mut scene = Scene::new().await?;
     let error = scene.failure("host-loop").await;
     scene
-        .is_ended(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
+        .ended_by(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
         .await
 }
 
@@ -56,7 +56,7 @@ async fn a_stream_that_works_without_end_is_ended() -> Result<()> {
     let (batches, error) = scene.stream_failure("late-loop").await;
     assert_eq!(batches, 1);
     scene
-        .is_ended(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
+        .ended_by(&error, ErrorKind::GuestTimeLimit, "longer than 5 s")
         .await
 }
 
@@ -82,7 +82,7 @@ async fn work_without_end_gives_way_to_others() -> Result<()> {
     };
     assert!(pings > 20, "{pings} other calls were answered meanwhile");
     scene
-        .is_ended(&error, ErrorKind::GuestTimeLimit, "longer than 2 s")
+        .ended_by(&error, ErrorKind::GuestTimeLimit, "longer than 2 s")
         .await
 }
 
@@ -95,7 +95,7 @@ async fn a_call_may_take_an_hour() -> Result<()> {
     let hours = began.elapsed().as_secs_f64() / 3_600.0;
     assert!((1.0..1.01).contains(&hours), "{hours} h");
     scene
-        .is_ended(&error, ErrorKind::WallTimeLimit, "longer than 3600 s")
+        .ended_by(&error, ErrorKind::WallTimeLimit, "longer than 3600 s")
         .await
 }
 
@@ -130,7 +130,7 @@ async fn memory_ends_at_256_mib() -> Result<()> {
         let peak = scene.attacker.receipt().peak_memory;
         assert!((200 * MIB..=256 * MIB).contains(&peak), "{peak} bytes");
         scene
-            .is_ended(&error, ErrorKind::MemoryLimit, "256 MiB")
+            .ended_by(&error, ErrorKind::MemoryLimit, "256 MiB")
             .await?;
     }
     Ok(())
@@ -215,7 +215,7 @@ async fn handles_end_at_256() -> Result<()> {
         let mut scene = Scene::new().await?;
         let error = scene.failure(attack).await;
         scene
-            .is_ended(&error, ErrorKind::MemoryLimit, "256 handles")
+            .ended_by(&error, ErrorKind::MemoryLimit, "256 handles")
             .await?;
     }
     Ok(())
@@ -232,7 +232,7 @@ async fn a_call_carries_at_most_64_mib() -> Result<()> {
         .stream_failure(&format!("large {}", 64 * MIB + 1))
         .await;
     scene
-        .is_ended(&error, ErrorKind::TransferLimit, "67108864 bytes")
+        .ended_by(&error, ErrorKind::TransferLimit, "67108864 bytes")
         .await
 }
 

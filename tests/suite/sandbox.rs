@@ -21,7 +21,7 @@ async fn a_crash_ends_its_connection_only() -> Result<()> {
     ] {
         let mut scene = Scene::new().await?;
         let error = scene.failure(attack).await;
-        scene.is_ended(&error, ErrorKind::Trap, words).await?;
+        scene.ended_by(&error, ErrorKind::Trap, words).await?;
     }
     Ok(())
 }
@@ -40,7 +40,7 @@ async fn a_crash_after_a_batch_is_an_error_and_not_the_end() -> Result<()> {
     let mut scene = Scene::new().await?;
     let (batches, error) = scene.stream_failure("late-panic").await;
     assert_eq!(batches, 1);
-    scene.is_ended(&error, ErrorKind::Trap, "gave up").await
+    scene.ended_by(&error, ErrorKind::Trap, "gave up").await
 }
 
 /// What the connector answers after its caller has gone is taken note of all the same.
@@ -256,7 +256,7 @@ async fn a_stream_that_never_answers_is_ended() -> Result<()> {
     let (batches, error) = scene.stream_failure("late-wait").await;
     assert_eq!(batches, 1);
     scene
-        .is_ended(&error, ErrorKind::WallTimeLimit, "longer than 300 ms")
+        .ended_by(&error, ErrorKind::WallTimeLimit, "longer than 300 ms")
         .await
 }
 
@@ -265,5 +265,5 @@ async fn random_bytes_come_in_small_amounts() -> Result<()> {
     let mut scene = Scene::new().await?;
     assert_eq!(scene.execute("random 65536").await?, "65536");
     let error = scene.failure("random 65537").await;
-    scene.is_ended(&error, ErrorKind::Trap, "65536").await
+    scene.ended_by(&error, ErrorKind::Trap, "65536").await
 }

@@ -59,8 +59,8 @@ impl relational::Guest for Connector {
     }
 }
 
-fn not_offered<T>() -> Result<T, WitError> {
-    Err(Error::new(ErrorKind::Unsupported, "this connector only misbehaves").into())
+fn not_offered() -> WitError {
+    Error::new(ErrorKind::Unsupported, "this connector only misbehaves").into()
 }
 
 impl relational::GuestConnection for OpenConnection {
@@ -108,31 +108,31 @@ impl relational::GuestConnection for OpenConnection {
     }
 
     fn check(&self) -> Result<Report, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn schemas(&self) -> Result<Vec<Schema>, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn tables(&self, _: Option<String>) -> Result<Vec<Table>, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn columns(&self, _: Option<String>, _: Option<String>) -> Result<Vec<Column>, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn preview(&self, _: TableName, _: u32, _: BatchSize) -> Result<RowStream, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn read(&self, _: TableName, _: ReadOptions) -> Result<RowStream, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn insert(&self, _: TableName, _: Vec<u8>, _: InsertOptions) -> Result<Sink, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn take_notices(&self) -> Vec<Notice> {
@@ -156,10 +156,10 @@ impl relational::GuestRowStream for OpenRows {
 
 impl relational::GuestSink for OpenSink {
     fn write(&self, _: Vec<u8>) -> Result<(), WitError> {
-        not_offered()
+        Err(not_offered())
     }
 
     fn finish(&self) -> Result<u64, WitError> {
-        not_offered()
+        Err(not_offered())
     }
 }
