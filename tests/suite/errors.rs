@@ -428,11 +428,15 @@ async fn statements_of_the_wrong_kind() -> Result<()> {
 async fn too_many_connections() -> Result<()> {
     let database = fixture::database("errors_limit").await?;
     let name = database.name();
-    database
-        .sql()
-        .await?
+    let admin = database.server().sql("postgres").await?;
+    admin
         .batch_execute(&format!("ALTER DATABASE {name} CONNECTION LIMIT 1"))
         .await?;
+    // The session that prepared the database counts for as long as it lasts.
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+    while admin.query_one(others, &[&name]).await?.get::<_, i64>(0) > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let mut first = fixture::connect(&database).await?;
     let (config, secrets) = (fixture::config(&database), fixture::secrets(&database));
     let error = failure(attempt(config, secrets).await?, ErrorKind::ServerResources);

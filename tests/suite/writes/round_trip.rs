@@ -168,7 +168,7 @@ async fn a_failed_create_leaves_no_table() -> Result<()> {
             .is_empty()
     );
     assert_eq!(
-        insert(&mut connection, "t", &[fine.clone()], create()).await??,
+        insert(&mut connection, "t", std::slice::from_ref(&fine), create()).await??,
         1
     );
 

@@ -149,10 +149,12 @@ fn all_digits(kind: &DataType) -> Option<DataType> {
         ..0 => precision.saturating_add(scale.unsigned_abs()),
         _ => return None,
     };
-    Some(match precision {
-        ..=DECIMAL128_MAX_PRECISION => DataType::Decimal128(precision, 0),
-        ..=DECIMAL256_MAX_PRECISION => DataType::Decimal256(precision, 0),
-        _ => DataType::Utf8,
+    Some(if precision <= DECIMAL128_MAX_PRECISION {
+        DataType::Decimal128(precision, 0)
+    } else if precision <= DECIMAL256_MAX_PRECISION {
+        DataType::Decimal256(precision, 0)
+    } else {
+        DataType::Utf8
     })
 }
 
