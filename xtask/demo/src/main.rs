@@ -26,6 +26,10 @@ JOIN customer ON c_custkey = o_custkey
 JOIN nation ON n_nationkey = c_nationkey
 GROUP BY n_name ORDER BY revenue DESC LIMIT 5";
 
+/// A change in the disguise of a query; the login has the grants for it.
+const HIDDEN_DELETE: &str = "\
+WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match demonstrate().await {
@@ -55,8 +59,10 @@ async fn demonstrate() -> Result<()> {
     session.run(&["columns", "demo", "lineitem"])?;
     session.run(&["preview", "demo", "orders", "-n", "5"])?;
 
-    chapter("Any query, read-only");
+    chapter("Any query, and nothing but queries");
     session.run(&["query", "demo", QUERY])?;
+    session.run_refused(&["query", "demo", HIDDEN_DELETE])?;
+    session.run_refused(&["preview", "demo", "ordres"])?;
 
     chapter("A table out to a file, and the file into a new table");
     let export = session.run(&["export", "demo", "lineitem", "-o", "lineitem.parquet"])?;

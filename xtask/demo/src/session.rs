@@ -4,7 +4,7 @@ use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,19 @@ impl<'s> Session<'s> {
 
     /// Shows `dagflux` with these arguments, and runs it.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<Cost> {
+        let (status, cost) = self.outcome(arguments)?;
+        ensure!(status.success(), "that command failed ({status})");
+        Ok(cost)
+    }
+
+    /// Shows and runs a command that has to be refused.
+    pub(crate) fn run_refused(&self, arguments: &[&str]) -> Result<()> {
+        let (status, _) = self.outcome(arguments)?;
+        ensure!(!status.success(), "that command was not refused");
+        Ok(())
+    }
+
+    fn outcome(&self, arguments: &[&str]) -> Result<(ExitStatus, Cost)> {
         let typed: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
         println!(
             "{} {}",
@@ -79,16 +92,12 @@ impl<'s> Session<'s> {
             line.map(str::to_owned)
         });
         println!();
-        ensure!(
-            status.success(),
-            "`dagflux {}` failed ({status})",
-            typed.join(" ")
-        );
-        Ok(Cost {
+        let cost = Cost {
             time,
             memory,
             sandbox,
-        })
+        };
+        Ok((status, cost))
     }
 
     /// The size in bytes of a file that a command wrote.

@@ -35,10 +35,9 @@ impl Stage {
         let start = Instant::now();
         let server = Server::start(&ServerOptions::new()).await?;
         println!(
-            "A server of its own ({}) on port {}, started in {:.1} s.",
-            binaries.version()?,
-            server.port(),
-            start.elapsed().as_secs_f64()
+            "A server of its own, started in {:.1} s: {}.",
+            start.elapsed().as_secs_f64(),
+            binaries.version()?
         );
         let start = Instant::now();
         let database = server.database(DATABASE).await?;

@@ -26,7 +26,8 @@ impl fmt::Display for Summary {
             "a connector loaded from a file, and described before any connection",
             "a login by SCRAM-SHA-256 with a password the connector never held",
             "discovery: tables and views, columns, types and keys",
-            "a preview and a query that the server itself kept read-only",
+            "a preview, a query, and a statement that the server itself refused to let change anything",
+            "errors that end with the next step",
             "a table streamed to Parquet and back into a new table, the same to the last value",
         ] {
             writeln!(f, "  {mark} {shown}")?;
