@@ -128,10 +128,8 @@ impl Cache {
             .finalize();
         // Written aside and renamed, so that no one ever reads half a file; under
         // a name of its own, so that no one writes to a file that is in use.
-        static WRITES: AtomicU64 = AtomicU64::new(0);
-        let write = WRITES.fetch_add(1, Relaxed);
-        let aside = path.with_extension(format!("{}-{write}.part", std::process::id()));
-        let written = File::create(&aside).and_then(|mut file| {
+        let aside = self.folder.join(unique_name());
+        let written = File::create_new(&aside).and_then(|mut file| {
             file.write_all(artifact)?;
             file.write_all(&digest.0)?;
             file.write_all(checksum.as_bytes())
@@ -176,18 +174,31 @@ fn compatibility(engine: &Engine) -> String {
     format!("{:016x}", hasher.finish())
 }
 
+/// The name of a file that no one else writes.
+fn unique_name() -> String {
+    static NAMES: AtomicU64 = AtomicU64::new(0);
+    let name = NAMES.fetch_add(1, Relaxed);
+    format!("{}-{name}.part", std::process::id())
+}
+
+/// Refuses a folder that someone else owns or can write to. Who this is, is told
+/// by a file made in it.
 #[cfg(unix)]
 fn refuse_shared(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(folder)?.permissions().mode();
-    if mode & 0o022 != 0 {
-        let message = format!(
-            "others can write to the cache folder {}: run `chmod go-w` on it",
-            folder.display()
-        );
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
-    }
-    Ok(())
+    use std::os::unix::fs::MetadataExt;
+    let metadata = fs::metadata(folder)?;
+    let probe = folder.join(unique_name());
+    let own = File::create_new(&probe).and_then(|file| file.metadata());
+    let _ = fs::remove_file(&probe);
+    let refused = if own?.uid() != metadata.uid() {
+        "belongs to someone else: choose one of your own"
+    } else if metadata.mode() & 0o022 != 0 {
+        "can be written to by others: run `chmod go-w` on it"
+    } else {
+        return Ok(());
+    };
+    let message = format!("the cache folder {} {refused}", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
 #[cfg(not(unix))]

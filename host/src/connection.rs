@@ -11,7 +11,7 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
@@ -293,7 +293,7 @@ impl Connection {
             .boxed()
         });
         self.send(job).await?;
-        answer.await.unwrap_or_else(|_| Err(gone()))?;
+        answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
         Ok(Sink::new(schema, commands))
     }
 
@@ -357,7 +357,7 @@ impl Connection {
     }
 
     async fn send(&self, job: Job) -> Result<()> {
-        self.jobs.send(job).await.map_err(|_| gone())
+        self.jobs.send(job).await.map_err(|_| self.shared.gone())
     }
 
     /// Has `operation` carried out, and cancelled when the caller goes away.
@@ -368,10 +368,6 @@ impl Connection {
         let (mut reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |session| {
             async move {
-                if let Err(error) = session.usable() {
-                    let _ = reply.send(Err(error));
-                    return;
-                }
                 let shared = session.shared.clone();
                 match interruptible(&shared, reply.closed(), operation(session)).await {
                     Interruptible::Done(outcome) => {
@@ -385,7 +381,7 @@ impl Connection {
             .boxed()
         });
         self.send(job).await?;
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.unwrap_or_else(|_| Err(self.shared.gone()))
     }
 
     /// Opens a stream with `open`, and has it read ahead.
@@ -400,7 +396,7 @@ impl Connection {
         let job: Job =
             Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
         self.send(job).await?;
-        let schema = answer.await.unwrap_or_else(|_| Err(gone()))?;
+        let schema = answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
         Ok(RowStream::new(schema, queue))
     }
 }
@@ -435,8 +431,4 @@ impl Canceller {
 
 fn mirrored<T, U: From<T>>(list: Vec<T>) -> Vec<U> {
     list.into_iter().map(U::from).collect()
-}
-
-fn gone() -> Error {
-    Error::new(ErrorKind::Closed, "the connection's task has ended").with_hint("connect again")
 }

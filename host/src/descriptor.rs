@@ -266,7 +266,7 @@ impl Descriptor {
     }
 
     fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
+        let mut faults = crate::policy::form::faults(&self.fields);
         if !is_name(&self.name, '-') {
             faults.push(format!(
                 "its name {:?} is not made of lower-case letters, digits and `-`",

@@ -294,7 +294,6 @@ impl Error {
                 | WallTimeLimit
                 | MemoryLimit
                 | TransferLimit
-                | InvalidData
                 | ConnectionLost
                 | ServerShutdown
                 | OutcomeUnknown

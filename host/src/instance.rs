@@ -122,8 +122,14 @@ impl Watch {
         wall_time: Duration,
         call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>,
     ) -> Result<T> {
-        let answer = self.supervise(wall_time, call).await?;
-        answer.map_err(|error| self.broker.explain(Error::from_guest(error)))
+        match self.supervise(wall_time, call).await? {
+            Ok(value) => {
+                // Whatever failed on the way was made good.
+                self.broker.failure.take();
+                Ok(value)
+            }
+            Err(error) => Err(self.broker.explain(Error::from_guest(error))),
+        }
     }
 
     /// Waits for a call that reports no failure.

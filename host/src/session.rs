@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) meter: Arc<Meter>,
     token: OnceLock<Vec<u8>>,
+    /// Why the instance cannot be entered any more.
+    ended: OnceLock<ErrorKind>,
 }
 
 impl Shared {
@@ -59,6 +61,15 @@ impl Shared {
         watch
             .call_within(watch.limits().connect_time, guest.call_cancel(store, token))
             .await
+    }
+
+    /// The error for what is asked of a connection that has ended.
+    pub(crate) fn gone(&self) -> Error {
+        let message = match self.ended.get() {
+            Some(by) => format!("the connection ended earlier ({by})"),
+            None => "the connection has ended".to_owned(),
+        };
+        Error::new(ErrorKind::Closed, message).with_hint("connect again")
     }
 
     async fn instance(&self) -> Result<Instance> {
@@ -79,13 +90,6 @@ pub(crate) struct Session {
     pub(crate) instance: Instance,
     pub(crate) connection: ResourceAny,
     pub(crate) shared: Arc<Shared>,
-    /// Why nothing can be called any more.
-    ended: Option<Ended>,
-}
-
-#[derive(Clone, Copy)]
-struct Ended {
-    by: ErrorKind,
 }
 
 /// How a call ended that its caller may have lost interest in.
@@ -110,6 +114,7 @@ impl Session {
             broker,
             meter: Arc::default(),
             token: OnceLock::new(),
+            ended: OnceLock::new(),
         };
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
@@ -123,13 +128,17 @@ impl Session {
         };
         let guest = guest.connection();
         let connection = watch.call_within(limit, guest.call_open(&mut *store, &options)).await.map_err(|error| match error.kind() {
-            ErrorKind::WallTimeLimit => Error::new(
+            ErrorKind::WallTimeLimit => shared
+                .broker
+                .failure
+                .take()
+                .unwrap_or_else(|| Error::new(
                 ErrorKind::ConnectTimeout,
                 format!("the server did not complete the login within {} s", limit.as_secs()),
             )
             .with_hint("check that the Port field leads to a database server, and that the server is not overloaded")
-            .with_retryable(true)
-            .with_redactor(shared.broker.redactor()),
+            .with_retryable(true))
+                .with_redactor(shared.broker.redactor()),
             _ => error,
         })?;
         if let Some(token) = watch
@@ -142,7 +151,6 @@ impl Session {
             instance,
             connection,
             shared: Arc::new(shared),
-            ended: None,
         })
     }
 
@@ -150,23 +158,14 @@ impl Session {
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(job) = jobs.recv().await {
             job(&mut self).await;
+            if self.has_ended() {
+                // The instance goes, and with it the socket: the server then
+                // undoes what was not committed, and lets go of its locks.
+                return;
+            }
         }
-        if self.ended.is_none() {
-            let connection = self.connection;
-            let _ = timeout(GOOD_BYE, self.instance.drop_resource(connection)).await;
-        }
-    }
-
-    /// Fails if the instance cannot be entered.
-    pub(crate) fn usable(&self) -> Result<()> {
-        match self.ended {
-            None => Ok(()),
-            Some(Ended { by }) => Err(Error::new(
-                ErrorKind::Closed,
-                format!("the connection ended earlier ({by})"),
-            )
-            .with_hint("connect again")),
-        }
+        let connection = self.connection;
+        let _ = timeout(GOOD_BYE, self.instance.drop_resource(connection)).await;
     }
 
     /// Takes note of a failure after which the instance cannot be entered.
@@ -184,7 +183,7 @@ impl Session {
 
     /// Gives the instance up. The server is asked to stop on its behalf.
     pub(crate) fn end(&mut self, by: ErrorKind) {
-        if self.ended.replace(Ended { by }).is_none() {
+        if self.shared.ended.set(by).is_ok() {
             let shared = self.shared.clone();
             tokio::spawn(async move {
                 let _ = timeout(GRACE, shared.cancel()).await;
@@ -192,9 +191,13 @@ impl Session {
         }
     }
 
+    fn has_ended(&self) -> bool {
+        self.shared.ended.get().is_some()
+    }
+
     /// Drops a resource of the guest.
     pub(crate) async fn drop_resource(&mut self, resource: ResourceAny) {
-        if self.ended.is_none() {
+        if !self.has_ended() {
             let dropped = timeout(GRACE, self.instance.drop_resource(resource)).await;
             self.note_drop(dropped.ok());
         }
@@ -203,7 +206,7 @@ impl Session {
     /// Drops a resource of the guest that the server may still be working for,
     /// though it was asked to stop.
     pub(crate) async fn abandon_resource(&mut self, resource: ResourceAny) {
-        if self.ended.is_none() {
+        if !self.has_ended() {
             let shared = self.shared.clone();
             let dropped = {
                 let mut drop = pin!(self.instance.drop_resource(resource));

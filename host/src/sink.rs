@@ -31,6 +31,8 @@ pub struct Sink<'c> {
     /// The answer to the last batch, which is still on its way while the
     /// caller prepares the next.
     outstanding: Option<oneshot::Receiver<Result<()>>>,
+    /// A write failed or was given up half-way: what was sent is not whole.
+    broken: bool,
     connection: PhantomData<&'c mut Connection>,
 }
 
@@ -48,6 +50,7 @@ impl Sink<'_> {
             schema,
             commands,
             outstanding: None,
+            broken: false,
             connection: PhantomData,
         }
     }
@@ -67,6 +70,9 @@ impl Sink<'_> {
             )
             .with_hint("write batches of one schema, the one given to `insert`"));
         }
+        self.whole()?;
+        // Should the caller drop this future, a part of the batch may have gone.
+        self.broken = true;
         for piece in pieces(batch) {
             let encoded = ipc::encode_batch(&piece)?;
             self.settle().await?;
@@ -77,6 +83,7 @@ impl Sink<'_> {
                 .map_err(|_| lost())?;
             self.outstanding = Some(answer);
         }
+        self.broken = false;
         Ok(())
     }
 
@@ -87,6 +94,7 @@ impl Sink<'_> {
     /// Nothing was written, except that after [`ErrorKind::OutcomeUnknown`] it
     /// is not known whether all rows were.
     pub async fn finish(mut self) -> Result<u64> {
+        self.whole()?;
         self.settle().await?;
         let (reply, answer) = oneshot::channel();
         self.commands
@@ -94,6 +102,17 @@ impl Sink<'_> {
             .await
             .map_err(|_| lost())?;
         answer.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    fn whole(&self) -> Result<()> {
+        if self.broken {
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "an earlier batch failed or was given up half-way",
+            )
+            .with_hint("nothing was written; open a new sink and write from the first batch on"));
+        }
+        Ok(())
     }
 
     async fn settle(&mut self) -> Result<()> {
@@ -129,10 +148,6 @@ pub(crate) async fn serve(
     mut commands: mpsc::Receiver<Command>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
-    if let Err(error) = session.usable() {
-        let _ = opened.send(Err(error));
-        return;
-    }
     let shared = session.shared.clone();
     let sink = match interruptible(&shared, opened.closed(), open(session)).await {
         Interruptible::Done(Ok(sink)) => sink,

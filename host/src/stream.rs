@@ -90,10 +90,6 @@ pub(crate) async fn serve(
     batches: mpsc::Sender<Result<Option<Vec<u8>>>>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
-    if let Err(error) = session.usable() {
-        let _ = opened.send(Err(error));
-        return;
-    }
     let shared = session.shared.clone();
     let rows = match interruptible(&shared, opened.closed(), open(session)).await {
         Interruptible::Done(Ok(rows)) => rows,

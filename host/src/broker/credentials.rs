@@ -1,6 +1,7 @@
 //! The use of secrets on a connector's behalf.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use postgres_protocol::authentication::md5_hash;
 use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
@@ -38,6 +39,8 @@ pub struct Credentials {
     provider: Arc<dyn SecretProvider>,
     policy: LoginPolicy,
     failure: Arc<FirstFailure>,
+    /// Exchanges begun, on whatever socket: a connection logs in once.
+    exchanges: AtomicU32,
 }
 
 impl Credentials {
@@ -63,6 +66,7 @@ impl Credentials {
             provider,
             policy,
             failure,
+            exchanges: AtomicU32::new(0),
         }
     }
 
@@ -80,13 +84,13 @@ impl Credentials {
         field: &str,
         mechanisms: &[String],
     ) -> Result<Exchange, Denied> {
-        self.permit(endpoint, socket, field)?;
+        self.permit(endpoint, field)?;
         if !mechanisms.iter().any(|offered| offered == SCRAM_SHA_256) {
             return Err(Denied::Malformed);
         }
         let password = self.value(field).await?;
         // Counted only now: a missing password is no exchange.
-        socket.begin_exchange();
+        self.exchanges.fetch_add(1, Relaxed);
         let scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
         Ok(Exchange {
             socket: socket.clone(),
@@ -103,7 +107,7 @@ impl Credentials {
         salt: &[u8],
     ) -> Result<String, Denied> {
         login::permit_reveal(&self.fields, name_field)?;
-        self.permit(endpoint, socket, password_field)?;
+        self.permit(endpoint, password_field)?;
         if !self.policy.md5 {
             self.failure.record(
                 Error::new(ErrorKind::PolicyRefused, "the server asks for an MD5 login, which the policy forbids").with_hint(
@@ -113,11 +117,11 @@ impl Credentials {
             );
             return Err(Refusal::Md5Forbidden.into());
         }
-        socket.with_arrived(|arrived, waiting| login::permit_challenge(salt, arrived, waiting))?;
-        let salt = salt.try_into().map_err(|_| Denied::Malformed)?;
+        let salt = socket
+            .with_arrived(|arrived, waiting| login::permit_md5_salt(salt, arrived, waiting))?;
         let name = self.value(name_field).await?;
         let password = self.value(password_field).await?;
-        socket.begin_exchange();
+        self.exchanges.fetch_add(1, Relaxed);
         socket.end_login();
         Ok(md5_hash(
             name.expose().as_bytes(),
@@ -126,12 +130,12 @@ impl Credentials {
         ))
     }
 
-    fn permit(&self, endpoint: &Endpoint, socket: &Connected, field: &str) -> Result<(), Refusal> {
+    fn permit(&self, endpoint: &Endpoint, field: &str) -> Result<(), Refusal> {
         let channel = Channel {
             must_be_secure: endpoint.must_be_secure(),
             // There is no encrypted channel yet, so none can be verified.
             is_secure: false,
-            exchanges: socket.exchanges(),
+            exchanges: self.exchanges.load(Relaxed),
         };
         login::permit_exchange(&self.fields, field, channel)
     }

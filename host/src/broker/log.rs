@@ -9,6 +9,10 @@ use crate::policy::redaction::Redactor;
 /// The longest message; the rest of a longer one is dropped.
 const LONGEST_MESSAGE: usize = 4 * 1024;
 
+/// What a line costs beside its text: time, level and names. So an empty line is
+/// not free.
+const LINE: usize = 64;
+
 /// The end of what was said last, kept to explain a crash.
 const LAST_WORDS: usize = 1024;
 
@@ -60,15 +64,16 @@ impl Log {
     /// Writes a message.
     pub fn write(&self, level: Level, context: &str, message: &str) {
         let message = shorten(message, LONGEST_MESSAGE);
-        let before = self
-            .0
-            .used
-            .fetch_add(message.len().saturating_add(context.len()), Relaxed);
+        let size = message
+            .len()
+            .saturating_add(context.len())
+            .saturating_add(LINE);
+        let before = self.0.used.fetch_add(size, Relaxed);
         let connector = self.0.connector.as_str();
         if before > self.0.limit {
             return;
         }
-        if before.saturating_add(message.len()) > self.0.limit {
+        if before.saturating_add(size) > self.0.limit {
             tracing::warn!(target: "dagflux::connector", connector, "the connector logs too much; the rest of this call is dropped");
             return;
         }

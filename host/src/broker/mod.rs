@@ -97,6 +97,7 @@ impl Broker {
             };
             given.push(&field.name);
             redactor.hide(&field.name, value.expose());
+            redactor.hide(&field.name, network::bare(value.expose()));
             if field.role == Role::EndpointHost {
                 host = Some(value);
             }
@@ -164,7 +165,8 @@ impl Broker {
                 | Other
         );
         let error = match self.failure.take() {
-            Some(cause) if told_by_connector => cause,
+            // What the server itself said is not explained away.
+            Some(cause) if told_by_connector && error.sqlstate().is_none() => cause,
             _ => error,
         };
         error.with_redactor(self.redactor())

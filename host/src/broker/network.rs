@@ -33,7 +33,10 @@ pub struct Endpoint {
     port: u16,
     tls: bool,
     policy: NetworkPolicy,
-    connect_time: Duration,
+    /// Together with the look-up less than the time to connect, so that it is the
+    /// slow part that is named.
+    dial_time: Duration,
+    lookup_time: Duration,
     failure: Arc<FirstFailure>,
     /// Filled by the first successful look-up, and never asked again: a name
     /// that changes its address cannot lead elsewhere.
@@ -66,17 +69,14 @@ impl Endpoint {
         limits: &Limits,
         failure: Arc<FirstFailure>,
     ) -> Self {
-        let host = host
-            .trim()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = bare(host).to_owned();
         Self {
             host,
             port,
             tls,
             policy,
-            connect_time: limits.connect_time.mul_f32(0.8),
+            lookup_time: limits.connect_time.mul_f32(0.3),
+            dial_time: limits.connect_time.mul_f32(0.5),
             failure,
             pinned: Mutex::default(),
             reached: Mutex::default(),
@@ -113,11 +113,8 @@ impl Endpoint {
             return Ok(pinned);
         }
         let host = self.host.as_str();
-        let found = match timeout(
-            self.connect_time,
-            tokio::net::lookup_host((host, self.port)),
-        )
-        .await
+        let found = match timeout(self.lookup_time, tokio::net::lookup_host((host, self.port)))
+            .await
         {
             Ok(Ok(found)) => found.collect::<Vec<_>>(),
             Ok(Err(error)) => {
@@ -179,9 +176,9 @@ impl Endpoint {
     pub async fn dial(&self) -> Result<TcpStream, DialError> {
         let addresses = self.resolve().await?;
         let share = self
-            .connect_time
+            .dial_time
             .checked_div(u32::try_from(addresses.len()).unwrap_or(1))
-            .unwrap_or(self.connect_time);
+            .unwrap_or(self.dial_time);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for address in addresses {
             match timeout(share, TcpStream::connect(address)).await {
@@ -230,6 +227,14 @@ impl Endpoint {
         );
         code
     }
+}
+
+/// A host name or address without blanks and brackets around it.
+pub fn bare(host: &str) -> &str {
+    let host = host.trim();
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
 }
 
 struct SocketName<'a>(&'a str, u16);

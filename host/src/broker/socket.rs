@@ -6,7 +6,7 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -43,7 +43,6 @@ pub struct Connected {
     /// The end of what arrived so far, until a login has happened.
     arrived: Mutex<Vec<u8>>,
     keep_arrived: AtomicBool,
-    exchanges: AtomicU32,
     meter: Arc<Meter>,
 }
 
@@ -54,7 +53,6 @@ impl Connected {
             outbox: Mutex::default(),
             arrived: Mutex::default(),
             keep_arrived: AtomicBool::new(true),
-            exchanges: AtomicU32::new(0),
             meter,
         })
     }
@@ -65,16 +63,6 @@ impl Connected {
 
     fn arrived(&self) -> MutexGuard<'_, Vec<u8>> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How many login exchanges were begun on this connection.
-    pub fn exchanges(&self) -> u32 {
-        self.exchanges.load(Relaxed)
-    }
-
-    /// Counts a login exchange.
-    pub fn begin_exchange(&self) {
-        self.exchanges.fetch_add(1, Relaxed);
     }
 
     /// Stops keeping what arrives: the login is over.
@@ -96,6 +84,9 @@ impl Connected {
     }
 
     fn receive(&self, most: usize) -> StreamResult<Bytes> {
+        if most == 0 {
+            return Ok(Bytes::new());
+        }
         let mut buffer = BytesMut::with_capacity(most.min(READ_MOST));
         match self.stream.try_read_buf(&mut buffer) {
             Ok(0) => Err(StreamError::Closed),

@@ -131,8 +131,9 @@ impl tcp::HostTcpSocket for State {
                 self.charge(BUFFERS)?;
                 let receiver: DynInputStream = Box::new(receiver);
                 let sender: DynOutputStream = Box::new(sender);
-                let receiver = self.table.push(receiver)?;
-                let sender = self.table.push(sender)?;
+                // Children: what they buffer is charged for as long as the socket lives.
+                let receiver = self.table.push_child(receiver, &socket)?;
+                let sender = self.table.push_child(sender, &socket)?;
                 Ok(Ok((receiver, sender)))
             }
         }

@@ -58,14 +58,14 @@ pub enum Refusal {
     Iterations,
 }
 
-/// What is known of the connection that a login happens on.
+/// What is known of the connection that logs in.
 #[derive(Debug, Clone, Copy)]
 pub struct Channel {
     /// The connection form asks for encryption.
     pub must_be_secure: bool,
     /// The channel is encrypted and the server verified.
     pub is_secure: bool,
-    /// Exchanges begun on it so far.
+    /// Exchanges begun so far, on any of its sockets.
     pub exchanges: u32,
 }
 
@@ -108,6 +108,22 @@ pub fn permit_challenge(
         return Err(Refusal::UnexpectedChallenge);
     }
     Ok(())
+}
+
+/// Whether an MD5 salt is what the server asked to be answered: four bytes, at
+/// the end of its request for an MD5 password.
+///
+/// Four bytes alone prove nothing: the end of any message would do as a salt.
+pub fn permit_md5_salt(
+    salt: &[u8],
+    arrived: &[u8],
+    more_waiting: bool,
+) -> Result<[u8; 4], Refusal> {
+    /// `AuthenticationMD5Password` up to its salt. Manual: "Message Formats".
+    const REQUEST: [u8; 9] = *b"R\0\0\0\x0c\0\0\0\x05";
+    let salt: [u8; 4] = salt.try_into().map_err(|_| Refusal::UnexpectedChallenge)?;
+    permit_challenge(&[&REQUEST[..], &salt].concat(), arrived, more_waiting)?;
+    Ok(salt)
 }
 
 /// Whether a SCRAM server-first-message asks for a tolerable number of
@@ -248,6 +264,19 @@ mod tests {
             permit_challenge(b"", &arrived, false),
             Err(Refusal::UnexpectedChallenge)
         );
+    }
+
+    #[test]
+    fn a_salt_is_part_of_a_request_for_md5() {
+        let request = b"R\0\0\0\x0c\0\0\0\x05salt";
+        assert_eq!(permit_md5_salt(b"salt", request, false), Ok(*b"salt"));
+        assert!(permit_md5_salt(b"salt", request, true).is_err());
+        // What a server that offers SCRAM sends ends in the same bytes every time.
+        let scram = b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0";
+        assert!(permit_md5_salt(b"56\0\0", scram, false).is_err());
+        for salt in [&b""[..], b"alt", b"\x05salt", b"tlas"] {
+            assert!(permit_md5_salt(salt, request, false).is_err());
+        }
     }
 
     #[test]

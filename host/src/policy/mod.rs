@@ -4,11 +4,13 @@
 //! | Promise | Where |
 //! |---|---|
 //! | a component imports only what the contract lists | [`imports`] |
+//! | it cannot rename a password into something it may see | [`form`] |
 //! | it reaches the configured endpoint, and nothing else | [`network`] |
 //! | it uses the password without ever holding it | [`login`] |
 //! | it spends no more memory, time and bytes than granted | [`limits`] |
 //! | what it says is free of sensitive values where others read it | [`redaction`] |
 
+pub mod form;
 pub mod imports;
 pub mod limits;
 pub mod login;

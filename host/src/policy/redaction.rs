@@ -55,7 +55,9 @@ fn replace_words(text: &str, value: &str, label: &str) -> Option<String> {
         let end = start.saturating_add(found.len());
         let before = text.get(..start).and_then(|head| head.chars().next_back());
         let after = text.get(end..).and_then(|tail| tail.chars().next());
-        if continues_word(before) || continues_word(after) {
+        let cut_before = continues_word(value.chars().next()) && continues_word(before);
+        let cut_after = continues_word(value.chars().next_back()) && continues_word(after);
+        if cut_before || cut_after {
             continue;
         }
         redacted.push_str(text.get(copied..start)?);
