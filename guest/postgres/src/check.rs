@@ -25,6 +25,8 @@ struct Facts {
     read_only: bool,
     tables: u64,
     readable: u64,
+    /// The relations among `tables` that rows are written to: no views.
+    targets: u64,
     writable: u64,
     filtered: u64,
 }
@@ -36,13 +38,16 @@ const FACTS: &str = "SELECT pg_catalog.current_database(), current_user, \
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'), \
     pg_catalog.pg_is_in_recovery(), \
     pg_catalog.current_setting('default_transaction_read_only') = 'on', \
-    t.total, t.readable, t.writable, t.filtered \
+    t.total, t.readable, t.targets, t.writable, t.filtered \
     FROM (SELECT $1::pg_catalog.name AS name) s \
     LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name \
     CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS total, \
     pg_catalog.count(*) FILTER (WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT')) AS readable, \
-    pg_catalog.count(*) FILTER (WHERE pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE') \
-    OR c.relkind IN ('v', 'm')) AS writable, \
+    pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'f')) AS targets, \
+    pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'f') \
+    AND pg_catalog.has_table_privilege(c.oid, 'INSERT') \
+    AND pg_catalog.has_table_privilege(c.oid, 'UPDATE') \
+    AND pg_catalog.has_table_privilege(c.oid, 'DELETE')) AS writable, \
     pg_catalog.count(*) FILTER (WHERE pg_catalog.row_security_active(c.oid)) AS filtered \
     FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')) t";
 
@@ -97,6 +102,7 @@ fn facts(row: Vec<Option<String>>, schema: String) -> Result<Facts> {
         read_only,
         tables,
         readable,
+        targets,
         writable,
         filtered,
     ] = columns_of(row)?;
@@ -113,6 +119,7 @@ fn facts(row: Vec<Option<String>>, schema: String) -> Result<Facts> {
         read_only: is_true(&read_only),
         tables: count(tables),
         readable: count(readable),
+        targets: count(targets),
         writable: count(writable),
         filtered: count(filtered),
     })
@@ -237,7 +244,7 @@ fn row_security(facts: &Facts) -> Finding {
 
 fn writing(facts: &Facts) -> Finding {
     let Facts {
-        tables, writable, ..
+        targets, writable, ..
     } = facts;
     if facts.replica {
         return mended(
@@ -262,18 +269,21 @@ fn writing(facts: &Facts) -> Finding {
             ),
         );
     }
-    if writable == tables {
+    if *targets == 0 {
+        return finding("writing", Severity::Passed, "the schema has no tables yet");
+    }
+    if writable == targets {
         return finding(
             "writing",
             Severity::Passed,
-            format!("all {tables} tables and views may be written"),
+            format!("all {targets} tables may be written"),
         );
     }
     mended(
         finding(
             "writing",
             Severity::Warning,
-            format!("{writable} of {tables} tables and views may be written"),
+            format!("{writable} of {targets} tables may be written"),
         ),
         on_all_tables("SELECT, INSERT, UPDATE, DELETE", facts),
     )

@@ -49,6 +49,36 @@ pub fn outcome_unknown(error: &Error) -> Error {
     .with_hint("connect again and look whether the change is there, all of it or nothing; repeat it only if it is not")
 }
 
+/// How far the server has come with a statement, as its answers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    Sent,
+    Running,
+    /// What it did is told. It is committed only after that, at the Sync.
+    Complete,
+}
+
+/// What the failure of a statement says of its effect.
+fn judged(error: Error, lost: bool, progress: Progress) -> Error {
+    let retryable = error.as_record().retryable;
+    // A server that says why it ends the connection has not carried the statement out.
+    let told = retryable && progress < Progress::Complete;
+    if lost && !told {
+        return outcome_unknown(&error);
+    }
+    // A procedure, or a command such as VACUUM, commits on its way.
+    if progress == Progress::Sent || !retryable {
+        return error;
+    }
+    let error = error.not_retryable();
+    match error.kind() {
+        ErrorKind::Conflict => error.with_hint(
+            "run the statement again; if it commits on its way, as a procedure may, look first how far it came",
+        ),
+        _ => error,
+    }
+}
+
 /// What a command tag says.
 ///
 /// # Errors
@@ -74,20 +104,16 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
     session.sync();
+    let mut progress = Progress::Sent;
     let mut outcome = None;
     let mut copy = false;
     loop {
-        let message = session.receive().map_err(|error| {
-            // A server that says why it ends the connection has not carried the statement out.
-            if session.is_lost() && !error.as_record().retryable && outcome.is_none() {
-                outcome_unknown(&error)
-            } else {
-                error
-            }
-        })?;
+        let message = session
+            .receive()
+            .map_err(|error| judged(error, session.is_lost(), progress))?;
         match message {
+            Message::BindComplete => progress = Progress::Running,
             Message::ParseComplete
-            | Message::BindComplete
             | Message::DataRow(_)
             | Message::CopyData(_)
             | Message::CopyDone => {}
@@ -97,7 +123,10 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
                     rows: None,
                 });
             }
-            Message::CommandComplete(body) => outcome = Some(self::outcome(&body)?),
+            Message::CommandComplete(body) => {
+                progress = Progress::Complete;
+                outcome = Some(self::outcome(&body).map_err(|error| outcome_unknown(&error))?);
+            }
             Message::CopyOutResponse(_) => copy = true,
             Message::CopyInResponse(_) => {
                 // The server fails the statement with this text and skips to the Sync, which
@@ -108,12 +137,12 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
                 if let Err(error) = session.receive_ready()
                     && session.is_lost()
                 {
-                    return Err(error);
+                    return Err(outcome_unknown(&error));
                 }
                 break;
             }
             Message::ReadyForQuery(_) => break,
-            _ => return Err(unexpected("as the answer to a statement")),
+            _ => return Err(outcome_unknown(&unexpected("as the answer to a statement"))),
         }
     }
     if copy {
@@ -132,5 +161,5 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
         )
         .with_hint("send the statement that does the work by itself: it takes effect at once"));
     }
-    outcome.ok_or_else(|| unexpected("in place of what the statement did"))
+    outcome.ok_or_else(|| outcome_unknown(&unexpected("in place of what the statement did")))
 }

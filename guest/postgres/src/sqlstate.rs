@@ -101,6 +101,7 @@ fn kind(report: &Report, circumstances: Circumstances) -> ErrorKind {
         "25006" => ErrorKind::ReadOnly,
         "57014" => cancelled_or_timed_out(report, circumstances),
         "57P01" | "57P02" | "57P03" | "57P05" => ErrorKind::ServerShutdown,
+        "40003" => ErrorKind::OutcomeUnknown,
         "40001" | "40P01" | "55P03" => ErrorKind::Conflict,
         "42P06" | "42P07" | "42710" | "42701" => ErrorKind::AlreadyExists,
         "22021" | "22P05" => ErrorKind::Value,
@@ -187,6 +188,9 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
             "free what the server has run out of (disk, memory), then try again".into()
         }
         ErrorKind::Conflict => "nothing was changed: try again".into(),
+        ErrorKind::OutcomeUnknown => {
+            "look whether the change is there; repeat it only if it is not".into()
+        }
         ErrorKind::Constraint => {
             "correct or leave out the row named in the detail; nothing was changed".into()
         }

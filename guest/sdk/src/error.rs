@@ -63,6 +63,13 @@ impl Error {
         self
     }
 
+    /// Marks the failure as one after which something may have changed, so that the same call
+    /// is not to be made again without a look.
+    pub fn not_retryable(mut self) -> Self {
+        self.0.retryable = false;
+        self
+    }
+
     /// Adds a named fact.
     pub fn with_attribute(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.attributes.push((name.into(), value.into()));

@@ -110,6 +110,14 @@ impl Context {
     }
 }
 
+/// Says good-bye to the server. What was asked for is done by then, so that a
+/// failure here is none of the command's.
+pub async fn close(connection: Connection) {
+    if let Err(error) = connection.close().await {
+        tracing::warn!(kind = %error.kind(), "the connection did not end in order");
+    }
+}
+
 /// A host that keeps compiled connectors in the user's cache folder.
 ///
 /// Without such a folder, as in a container, every run compiles anew.

@@ -130,7 +130,7 @@ impl Exit {
                 "see what the file is with `dagflux inspect`, or install another build of the connector"
             }
             Exit::File => "check the path, its permissions and the free space",
-            Exit::Interrupted => "run the command again; nothing was kept",
+            Exit::Interrupted => "run the command again; nothing unfinished was kept",
             Exit::Success | Exit::Failure | Exit::Usage | Exit::Findings => {
                 "run the command again with -v to see what it was doing"
             }

@@ -81,6 +81,16 @@ impl Failure {
         Self::new(Exit::Interrupted, "cancelled", "stopped")
     }
 
+    /// Stopped without waiting for what became of a change.
+    pub fn outcome_unknown() -> Self {
+        Self::new(
+            Exit::OutcomeUnknown,
+            "outcome-unknown",
+            "stopped before the server answered: it is not known whether the change was made",
+        )
+        .hint("look whether the change is there before running the command again")
+    }
+
     /// Says what to do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use dagflux_host::Canceller;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::output::error;
 
 /// How long the server gets to say that it stopped. A second Ctrl-C is sooner.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -22,6 +24,28 @@ pub async fn or_interrupt<T>(
     canceller: Option<Canceller>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
+    or_stop(canceller, work, Failure::interrupted).await
+}
+
+/// Like [`or_interrupt`], for work that changes the database: what is not known
+/// to have been undone is not called undone.
+///
+/// # Errors
+/// As [`or_interrupt`]; a [`Failure::outcome_unknown`] when the work did not
+/// end in time.
+pub async fn or_interrupt_change<T>(
+    canceller: Canceller,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    or_stop(Some(canceller), work, Failure::outcome_unknown).await
+}
+
+/// `abandoned` is the failure of work that did not end when told to.
+async fn or_stop<T>(
+    canceller: Option<Canceller>,
+    work: impl Future<Output = anyhow::Result<T>>,
+    abandoned: fn() -> Failure,
+) -> anyhow::Result<T> {
     let mut work = pin!(work);
     tokio::select! {
         result = &mut work => return result,
@@ -31,23 +55,28 @@ pub async fn or_interrupt<T>(
     let Some(canceller) = canceller else {
         return Err(Failure::interrupted().into());
     };
-    let ending = async {
-        // The cancel and the end of the work go on together: the work has to
-        // read what the server says to the cancel.
-        let cancel = async {
-            if let Err(error) = canceller.cancel().await {
-                tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
-            }
-            std::future::pending::<()>().await
-        };
-        tokio::select! {
-            result = &mut work => result.ok(),
-            () = cancel => None,
-            () = signal() => None,
-            () = tokio::time::sleep(PATIENCE) => None,
+    // The cancel and the end of the work go on together: the work has to
+    // read what the server says to the cancel.
+    let cancel = async {
+        if let Err(error) = canceller.cancel().await {
+            tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
         }
+        std::future::pending::<()>().await
     };
-    ending.await.ok_or_else(|| Failure::interrupted().into())
+    tokio::select! {
+        result = &mut work => result.map_err(stopped),
+        () = cancel => Err(abandoned().into()),
+        () = signal() => Err(abandoned().into()),
+        () = tokio::time::sleep(PATIENCE) => Err(abandoned().into()),
+    }
+}
+
+/// What the failure of work that was told to stop comes to.
+fn stopped(error: anyhow::Error) -> anyhow::Error {
+    match error::exit(&error) {
+        Some(Exit::OutcomeUnknown) => error,
+        _ => Failure::interrupted().into(),
+    }
 }
 
 /// Completes at Ctrl-C, or at SIGTERM where there is such a thing.
@@ -65,5 +94,23 @@ async fn signal() {
     }
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_outcome_outlives_the_interrupt() {
+        for (error, exit) in [
+            (Failure::outcome_unknown(), Exit::OutcomeUnknown),
+            (
+                Failure::data("a value that does not fit"),
+                Exit::Interrupted,
+            ),
+        ] {
+            assert_eq!(error::exit(&stopped(error.into())), Some(exit));
+        }
     }
 }

@@ -33,6 +33,7 @@ fn a_sqlstate_has_its_kind_and_every_failure_a_next_step() {
         ("53100", ErrorKind::ServerResources, true),
         ("40001", ErrorKind::Conflict, true),
         ("40P01", ErrorKind::Conflict, true),
+        ("40003", ErrorKind::OutcomeUnknown, false),
         ("55P03", ErrorKind::Conflict, true),
         ("23505", ErrorKind::Constraint, false),
         ("23503", ErrorKind::Constraint, false),

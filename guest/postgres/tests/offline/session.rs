@@ -336,15 +336,41 @@ fn a_change_without_an_answer_has_an_unknown_outcome() {
     let going = error_response(&[(b'V', "FATAL"), (b'C', "57P01"), (b'M', "going down")]);
     let mut warning = going.clone();
     warning[0] = b'N';
-    for (lines, outcome) in [
-        (vec![], ErrorKind::OutcomeUnknown),
-        (vec![warning], ErrorKind::OutcomeUnknown),
-        (vec![going], ErrorKind::ServerShutdown),
+    let deadlock = [
+        error_response(&[(b'V', "ERROR"), (b'C', "40P01"), (b'M', "deadlock")]),
+        message(b'Z', b"I"),
+    ]
+    .concat();
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    // The server commits between telling what it did and being ready again.
+    let told = [bound.clone(), message(b'C', b"DELETE 2\0")].concat();
+    let copying = [bound.clone(), message(b'G', b"\x00\x00\x00")].concat();
+    for (lines, outcome, retryable) in [
+        (vec![], ErrorKind::OutcomeUnknown, false),
+        (vec![warning], ErrorKind::OutcomeUnknown, false),
+        (vec![going.clone()], ErrorKind::ServerShutdown, true),
+        (vec![deadlock.clone()], ErrorKind::Conflict, true),
+        (vec![bound.clone()], ErrorKind::OutcomeUnknown, false),
+        (
+            vec![bound.clone(), going.clone()],
+            ErrorKind::ServerShutdown,
+            false,
+        ),
+        (vec![bound.clone(), deadlock], ErrorKind::Conflict, false),
+        (vec![told.clone()], ErrorKind::OutcomeUnknown, false),
+        (vec![told, going], ErrorKind::OutcomeUnknown, false),
+        (
+            vec![bound, message(b'n', b"")],
+            ErrorKind::OutcomeUnknown,
+            false,
+        ),
+        (vec![copying], ErrorKind::OutcomeUnknown, false),
     ] {
         let (session, _) = open([welcome()].into_iter().chain(lines));
         let session = Rc::new(RefCell::new(session.expect("a session")));
         let error = query::execute(&session, "DELETE FROM t").expect_err("a failure");
         assert_eq!(error.kind(), outcome);
+        assert_eq!(error.as_record().retryable, retryable, "{error}");
     }
 }
 

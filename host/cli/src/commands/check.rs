@@ -6,7 +6,7 @@ use console::style;
 use dagflux_host::Severity;
 use serde_json::Value;
 
-use crate::context::Context;
+use crate::context::{Context, close};
 use crate::exit::Exit;
 use crate::interrupt::or_interrupt;
 use crate::output::{self, printable, printable_lines};
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<Exit> {
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let report = or_interrupt(Some(canceller), async { Ok(connection.check().await?) }).await?;
-    connection.close().await?;
+    close(connection).await;
     let failed = report
         .findings
         .iter()

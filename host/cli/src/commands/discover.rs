@@ -3,7 +3,7 @@
 use dagflux_host::TableName;
 use serde::Serialize;
 
-use crate::context::Context;
+use crate::context::{Context, close};
 use crate::interrupt::or_interrupt;
 use crate::output::table::{self, Cell, Column};
 use crate::output::{self, thousands};
@@ -16,7 +16,7 @@ pub async fn schemas(context: &Context, name: &str) -> anyhow::Result<()> {
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let schemas = or_interrupt(Some(canceller), async { Ok(connection.schemas().await?) }).await?;
-    connection.close().await?;
+    close(connection).await;
     let columns = vec![
         Column::left("schema"),
         Column::left("usable"),
@@ -42,7 +42,7 @@ pub async fn tables(context: &Context, name: &str, schema: Option<&str>) -> anyh
         Ok(connection.tables(schema).await?)
     })
     .await?;
-    connection.close().await?;
+    close(connection).await;
     let columns = vec![
         Column::left("schema"),
         Column::left("table"),
@@ -81,7 +81,7 @@ pub async fn columns(
         Ok(connection.columns(schema, table).await?)
     })
     .await?;
-    connection.close().await?;
+    close(connection).await;
     let mut titles = vec![
         Column::right("#"),
         Column::left("column"),

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::statement::{located, text};
 use crate::args::ExportArgs;
-use crate::context::Context;
+use crate::context::{Context, close};
 use crate::failure::Failure;
 use crate::formats::{self, Encoder, Format};
 use crate::interrupt::or_interrupt;
@@ -77,7 +77,7 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
     })
     .await?;
     let receipt = connection.receipt();
-    connection.close().await?;
+    close(connection).await;
     summary(context, &target, &written, &receipt)
 }
 
@@ -169,13 +169,17 @@ impl Target {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
+        #[cfg(unix)]
+        let replaced = path.metadata().ok();
         let mut builder = tempfile::Builder::new();
         builder.prefix(".dagflux-").suffix(".part");
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // As any new file: the process's mask decides.
-            builder.permissions(std::fs::Permissions::from_mode(0o666));
+            // As any new file: the process's mask decides. One that takes an old
+            // file's place is nobody else's until it has that one's mode.
+            let mode = if replaced.is_some() { 0o600 } else { 0o666 };
+            builder.permissions(std::fs::Permissions::from_mode(mode));
         }
         let file = builder
             .tempfile_in(folder)
@@ -183,6 +187,11 @@ impl Target {
         let out = file
             .reopen()
             .with_context(|| format!("cannot write {shown}"))?;
+        #[cfg(unix)]
+        if let Some(replaced) = replaced {
+            out.set_permissions(replaced.permissions())
+                .with_context(|| format!("cannot give {shown} the mode it had"))?;
+        }
         Ok(Open {
             out: Box::new(out),
             seekable: true,

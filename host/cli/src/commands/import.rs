@@ -15,10 +15,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::args::ImportArgs;
-use crate::context::Context;
+use crate::context::{Context, close};
 use crate::failure::Failure;
 use crate::formats::{self, Format, Opened, Source};
-use crate::interrupt::or_interrupt;
+use crate::interrupt::or_interrupt_change;
 use crate::output::progress::{Progress, rate};
 use crate::output::{self, duration, size};
 
@@ -38,7 +38,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
     let mut progress = Progress::new(None);
-    let rows = or_interrupt(Some(canceller), async {
+    let rows = or_interrupt_change(canceller, async {
         let table = match format {
             Format::Csv | Format::Jsonl if !args.create => {
                 columns(&mut connection, &args.table).await?
@@ -62,7 +62,7 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     .await?;
     progress.clear();
     let receipt = connection.receipt();
-    connection.close().await?;
+    close(connection).await;
     let elapsed = progress.elapsed();
     if context.json {
         return output::json(&json!({

@@ -7,9 +7,9 @@ use std::time::Instant;
 use dagflux_host::TableName;
 
 use crate::args::StatementArgs;
-use crate::context::Context;
+use crate::context::{Context, close};
 use crate::failure::{Failure, StatementFailure};
-use crate::interrupt::or_interrupt;
+use crate::interrupt::{or_interrupt, or_interrupt_change};
 use crate::output::{self, rows};
 
 /// The longest statement that is read. PostgreSQL's own limit on a message is
@@ -34,7 +34,8 @@ pub async fn preview(
         rows::print(stream, context.json, began).await
     })
     .await?;
-    Ok(connection.close().await?)
+    close(connection).await;
+    Ok(())
 }
 
 /// Runs a statement and shows its rows.
@@ -59,7 +60,8 @@ pub async fn query(context: &Context, name: &str, statement: StatementArgs) -> a
             })
     })
     .await?;
-    Ok(connection.close().await?)
+    close(connection).await;
+    Ok(())
 }
 
 /// Runs a statement that may change things.
@@ -75,12 +77,12 @@ pub async fn execute(
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let began = Instant::now();
-    let outcome = or_interrupt(Some(canceller), async {
+    let outcome = or_interrupt_change(canceller, async {
         let outcome = connection.execute(&sql).await;
         outcome.map_err(|error| located(&sql, error))
     })
     .await?;
-    connection.close().await?;
+    close(connection).await;
     if context.json {
         return output::json(&outcome);
     }

@@ -8,8 +8,9 @@ use arrow_array::builder::StringBuilder;
 use crate::failure::Failure;
 use crate::formats::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextRows};
 
-/// The longest record that is read. Longer ones come from a quote that is
-/// never closed, which would otherwise read the rest of the file into memory.
+/// The longest record that is read, with what its fields take. Longer ones come
+/// from a quote that is never closed, which would otherwise read the rest of the
+/// file into memory, or from a file that is none of this kind.
 const MOST_RECORD_BYTES: usize = 64 * 1024 * 1024;
 
 /// The rows of a CSV file, as text.
@@ -169,9 +170,10 @@ impl CsvRows {
                 fields.push((bytes.len(), quoted));
                 return Ok(true);
             }
-            if bytes.len() > MOST_RECORD_BYTES {
+            let held = bytes.len() + size_of_val(fields.as_slice());
+            if held > MOST_RECORD_BYTES {
                 return Err(Failure::data(format!(
-                    "the record that begins in line {began} is longer than {} MiB",
+                    "the record that begins in line {began} takes more than {} MiB",
                     MOST_RECORD_BYTES / (1024 * 1024)
                 ))
                 .hint("look for a quote that is never closed")
@@ -338,6 +340,17 @@ mod tests {
             ),
         ] {
             assert_eq!(read(text).unwrap_err(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_without_end_is_refused() {
+        for byte in [b'x', b','] {
+            let fault = CsvRows::new(Box::new(std::io::repeat(byte))).err().unwrap();
+            assert_eq!(
+                fault.to_string(),
+                "the record that begins in line 1 takes more than 64 MiB"
+            );
         }
     }
 
