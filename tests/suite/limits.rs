@@ -265,7 +265,8 @@ async fn a_call_logs_at_most_64_kib() -> Result<()> {
         assert_eq!(scene.execute("log 1000").await?, "logged");
         let text = capture.text();
         let letters = text.matches('x').count();
-        assert!((60 * 1024..=64 * 1024).contains(&letters), "{letters}");
+        // A line costs more than its letters.
+        assert!((58 * 1024..=64 * 1024).contains(&letters), "{letters}");
         assert_eq!(text.matches("logs too much").count(), 1);
     }
     // What it prints is logged, too.

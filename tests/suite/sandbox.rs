@@ -164,7 +164,6 @@ async fn only_the_login_name_is_revealed() -> Result<()> {
 async fn a_login_is_one_exchange_for_what_the_server_asked() -> Result<()> {
     let database = fixture::database("sandbox_login").await?;
     let connector = hostile::connector().await?;
-    let mut connection = hostile::connect_to(&connector, &database, false).await?;
     for (attack, got) in [
         ("scram password", "got begun"),
         ("scram username", "RefusalKind::Forbidden"),
@@ -173,9 +172,16 @@ async fn a_login_is_one_exchange_for_what_the_server_asked() -> Result<()> {
         ("scram-twice", "RefusalKind::Exhausted"),
         ("scram-invented", "RefusalKind::UnexpectedChallenge"),
         ("scram-invented echo", "RefusalKind::UnexpectedChallenge"),
+        ("md5-of-scram", "RefusalKind::UnexpectedChallenge"),
     ] {
+        let mut connection = hostile::connect_to(&connector, &database, false).await?;
         let outcome = connection.execute(attack).await?;
         assert_eq!(outcome.command, got, "{attack}");
+    }
+    // One login for the whole connection, whatever number of sockets it opens.
+    let mut connection = hostile::connect_to(&connector, &database, false).await?;
+    for got in ["got begun", "RefusalKind::Exhausted"] {
+        assert_eq!(connection.execute("scram password").await?.command, got);
     }
     // And the proper way works, so that it is not for another reason that these fail.
     let mut proper = hostile::connect_to(&connector, &database, true).await?;

@@ -62,6 +62,7 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
             told_refusal(second)
         }
         "scram-invented" => told_refusal(Server::connect()?.invent(argument)),
+        "md5-of-scram" => told_refusal(Server::connect()?.mistake_for_md5()),
         "log" => {
             flood(number(argument));
             "logged".to_owned()

@@ -89,6 +89,21 @@ impl Server {
             .map(|proof| String::from_utf8_lossy(&proof).into_owned())
     }
 
+    /// Takes the end of the server's offer of SCRAM, which is the same every time, for the
+    /// salt of an MD5 login.
+    pub fn mistake_for_md5(mut self) -> Result<String, Refusal> {
+        let offer = self.greet().and_then(|()| self.message());
+        let (_, body) = offer.map_err(|_| Refusal {
+            kind: RefusalKind::Forbidden,
+            message: "no offer".to_owned(),
+        })?;
+        let salt = body.last_chunk::<4>().copied().unwrap_or_default();
+        let Some(socket) = self.channel.socket() else {
+            return Ok("no socket".to_owned());
+        };
+        credentials::md5_response(socket, "username", "password", &salt)
+    }
+
     /// A server repeats the protocol options that it does not know (NegotiateProtocolVersion).
     fn is_echoed(&mut self, text: &str) -> bool {
         if self.greet_with(&format!("_pq_.{text}")).is_err() {
