@@ -17,8 +17,8 @@ use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
 use crate::types::{
-    BatchSize, ColumnInfo, ConnectOptions, InsertOptions, Notice, Outcome, ReadOptions, Receipt,
-    Report, SchemaInfo, TableInfo, TableName,
+    BatchSize, ColumnInfo, ConnectOptions, LossPolicy, Notice, Outcome, ReadOptions, Receipt,
+    Report, SchemaInfo, TableInfo, TableName, WriteOptions,
 };
 
 /// An open, logged-in connection.
@@ -154,7 +154,22 @@ impl Connection {
     /// reports. Whether the login may read the table shows with the first batch,
     /// as [`ErrorKind::PermissionDenied`].
     pub async fn preview(&mut self, table: &TableName, rows: u32) -> Result<RowStream<'_>> {
-        let (table, batch) = (GuestTable::from(table), self.batch.into());
+        self.preview_with(table, rows, LossPolicy::default()).await
+    }
+
+    /// As [`preview`](Self::preview), with a choice of what becomes of values
+    /// that Arrow cannot hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`preview`](Self::preview).
+    pub async fn preview_with(
+        &mut self,
+        table: &TableName,
+        rows: u32,
+        losses: LossPolicy,
+    ) -> Result<RowStream<'_>> {
+        let (table, options) = (GuestTable::from(table), losses.into_options(self.batch));
         self.stream(move |session| {
             async move {
                 let connection = session.connection;
@@ -163,7 +178,7 @@ impl Connection {
                     .call(
                         guest
                             .connection()
-                            .call_preview(store, connection, &table, rows, batch),
+                            .call_preview(store, connection, &table, rows, &options),
                     )
                     .await
             }
@@ -184,7 +199,7 @@ impl Connection {
         let options = wit::ReadOptions {
             columns: options.columns,
             limit: options.limit,
-            batch: self.batch.into(),
+            stream: options.losses.into_options(self.batch),
         };
         self.stream(move |session| {
             async move {
@@ -214,7 +229,17 @@ impl Connection {
     /// [`ErrorKind::StatementTimeout`], and what the server or the connection
     /// reports.
     pub async fn query(&mut self, sql: &str) -> Result<RowStream<'_>> {
-        let (sql, batch) = (sql.to_owned(), self.batch.into());
+        self.query_with(sql, LossPolicy::default()).await
+    }
+
+    /// As [`query`](Self::query), with a choice of what becomes of values that
+    /// Arrow cannot hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query).
+    pub async fn query_with(&mut self, sql: &str, losses: LossPolicy) -> Result<RowStream<'_>> {
+        let (sql, options) = (sql.to_owned(), losses.into_options(self.batch));
         self.stream(move |session| {
             async move {
                 let connection = session.connection;
@@ -223,7 +248,7 @@ impl Connection {
                     .call(
                         guest
                             .connection()
-                            .call_query(store, connection, &sql, batch),
+                            .call_query(store, connection, &sql, &options),
                     )
                     .await
             }
@@ -262,21 +287,20 @@ impl Connection {
     /// [`ErrorKind::TableNotFound`], [`ErrorKind::AlreadyExists`],
     /// [`ErrorKind::PermissionDenied`], and what the server or the connection
     /// reports.
-    pub async fn insert(
+    pub async fn write(
         &mut self,
         table: &TableName,
         schema: SchemaRef,
-        options: InsertOptions,
+        options: WriteOptions,
     ) -> Result<Sink<'_>> {
         let encoded = ipc::encode_schema(&schema)?;
         let table = GuestTable::from(table);
-        let options = wit::InsertOptions {
-            create: options.create,
-        };
+        let dry_run = options.dry_run;
+        let options = wit::WriteOptions::from(options);
         let (opened, answer) = oneshot::channel();
         let (commands, queue) = mpsc::channel(1);
         let job: Job = Box::new(move |session| {
-            sink::serve(session, opened, queue, move |session| {
+            sink::serve(session, opened, queue, dry_run, move |session| {
                 async move {
                     let connection = session.connection;
                     let (store, guest, watch) = session.instance.relational();
@@ -284,7 +308,7 @@ impl Connection {
                         .call(
                             guest
                                 .connection()
-                                .call_insert(store, connection, &table, &encoded, options),
+                                .call_write(store, connection, &table, &encoded, &options),
                         )
                         .await
                 }

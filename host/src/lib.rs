@@ -4,7 +4,7 @@
 //! Build a [`Host`]; [`Host::load`] gives a [`Connector`];
 //! [`Connector::connect`] gives a [`Connection`]; [`Connection::query`] and
 //! [`Connection::read`] give a [`RowStream`] of Arrow record batches;
-//! [`Connection::insert`] gives a [`Sink`] for them. See [`Host`] for an example.
+//! [`Connection::write`] gives a [`Sink`] for them. See [`Host`] for an example.
 //!
 //! A connector reaches the host and port of its configuration and nothing else,
 //! logs in with a password it never holds, and spends no more memory and time
@@ -52,6 +52,7 @@ pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use stream::RowStream;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Finding, Generation, InsertOptions, Notice, Outcome,
-    ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo, TableKind, TableName,
+    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Finding, Generation, Loss, LossPolicy,
+    Notice, OnLoss, Outcome, ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo,
+    TableKind, TableName, WriteMode, WriteOptions, WriteReport,
 };

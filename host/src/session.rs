@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.shared.ended.get().is_some()
     }
 

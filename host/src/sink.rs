@@ -12,13 +12,14 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ipc;
 use crate::session::{Interruptible, Session, interruptible};
+use crate::types::WriteReport;
 
 /// The most bytes of Arrow buffers handed over at once; larger batches are cut.
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) enum Command {
     Write(Vec<u8>, oneshot::Sender<Result<()>>),
-    Finish(oneshot::Sender<Result<u64>>),
+    Finish(oneshot::Sender<Result<WriteReport>>),
 }
 
 /// Rows on their way into a table, all of them or none.
@@ -68,7 +69,7 @@ impl Sink<'_> {
                 ErrorKind::SchemaMismatch,
                 "the batch has other columns than the sink was opened with",
             )
-            .with_hint("write batches of one schema, the one given to `insert`"));
+            .with_hint("write batches of one schema, the one given to `Connection::write`"));
         }
         self.whole()?;
         // Should the caller drop this future, a part of the batch may have gone.
@@ -87,13 +88,13 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Commits. Returns the number of rows written.
+    /// Commits, or rolls a dry run back.
     ///
     /// # Errors
     ///
     /// Nothing was written, except that after [`ErrorKind::OutcomeUnknown`] it
     /// is not known whether all rows were.
-    pub async fn finish(mut self) -> Result<u64> {
+    pub async fn finish(mut self) -> Result<WriteReport> {
         self.whole()?;
         self.settle().await?;
         let (reply, answer) = oneshot::channel();
@@ -101,7 +102,8 @@ impl Sink<'_> {
             .send(Command::Finish(reply))
             .await
             .map_err(|_| lost())?;
-        answer.await.unwrap_or_else(|_| Err(lost()))
+        // The commit may have been on its way when the connection's task ended.
+        answer.await.unwrap_or_else(|_| Err(unknown(lost())))
     }
 
     fn whole(&self) -> Result<()> {
@@ -141,11 +143,22 @@ fn lost() -> Error {
     .with_hint("nothing was written; connect and write again")
 }
 
+/// The failure of a commit that may have taken effect.
+fn unknown(cause: Error) -> Error {
+    Error::new(
+        ErrorKind::OutcomeUnknown,
+        "it is not known whether the rows were written",
+    )
+    .with_hint("connect again and look whether they are there, all of them or none; write them again only if they are not")
+    .with_source(cause)
+}
+
 /// Opens a sink and carries out its commands, until it is finished or dropped.
 pub(crate) async fn serve(
     session: &mut Session,
     mut opened: oneshot::Sender<Result<()>>,
     mut commands: mpsc::Receiver<Command>,
+    dry_run: bool,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
     let shared = session.shared.clone();
@@ -169,7 +182,7 @@ pub(crate) async fn serve(
     };
     if opened.send(Ok(())).is_ok() {
         while let Some(command) = commands.recv().await {
-            if !carry_out(session, sink, command).await {
+            if !carry_out(session, sink, command, dry_run).await {
                 break;
             }
         }
@@ -178,7 +191,12 @@ pub(crate) async fn serve(
 }
 
 /// Whether more commands may follow.
-async fn carry_out(session: &mut Session, sink: ResourceAny, command: Command) -> bool {
+async fn carry_out(
+    session: &mut Session,
+    sink: ResourceAny,
+    command: Command,
+    dry_run: bool,
+) -> bool {
     let shared = session.shared.clone();
     let (store, guest, watch) = session.instance.relational();
     let guest = guest.sink();
@@ -211,6 +229,11 @@ async fn carry_out(session: &mut Session, sink: ResourceAny, command: Command) -
             {
                 Interruptible::Done(outcome) => {
                     session.note(&outcome);
+                    // An instance that was stopped may have sent the commit.
+                    let outcome = match outcome {
+                        Err(error) if session.has_ended() && !dry_run => Err(unknown(error)),
+                        outcome => outcome.map(WriteReport::from),
+                    };
                     let _ = reply.send(outcome);
                 }
                 Interruptible::Abandoned(outcome) => session.note(&outcome),

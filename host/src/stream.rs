@@ -15,10 +15,18 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ipc;
 use crate::session::{Interruptible, Session, interruptible};
+use crate::types::Loss;
 
 /// Batches that wait to be taken. The guest decodes the next while the caller
 /// works on the last; more would only cost memory.
 pub(crate) const READ_AHEAD: usize = 1;
+
+/// What comes of a result.
+pub(crate) enum Piece {
+    Batch(Vec<u8>),
+    /// The end, and what was not carried as it is.
+    End(Vec<Loss>),
+}
 
 /// The rows of a read, as record batches.
 ///
@@ -28,17 +36,19 @@ pub(crate) const READ_AHEAD: usize = 1;
 #[must_use = "a stream does nothing unless it is read"]
 pub struct RowStream<'c> {
     schema: SchemaRef,
-    batches: mpsc::Receiver<Result<Option<Vec<u8>>>>,
+    batches: mpsc::Receiver<Result<Piece>>,
     done: bool,
+    losses: Vec<Loss>,
     connection: PhantomData<&'c mut Connection>,
 }
 
 impl RowStream<'_> {
-    pub(crate) fn new(schema: SchemaRef, batches: mpsc::Receiver<Result<Option<Vec<u8>>>>) -> Self {
+    pub(crate) fn new(schema: SchemaRef, batches: mpsc::Receiver<Result<Piece>>) -> Self {
         Self {
             schema,
             batches,
             done: false,
+            losses: Vec::new(),
             connection: PhantomData,
         }
     }
@@ -46,6 +56,12 @@ impl RowStream<'_> {
     /// The columns, known before the first row.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// The loss ledger: what was not carried as it is, by column and reason.
+    /// Known once the stream has come to its end, and empty before.
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
     }
 }
 
@@ -65,8 +81,11 @@ impl Stream for RowStream<'_> {
             return Poll::Ready(None);
         }
         let item = match ready!(self.batches.poll_recv(context)) {
-            Some(Ok(Some(bytes))) => Some(ipc::batch(bytes, &self.schema)),
-            Some(Ok(None)) => None,
+            Some(Ok(Piece::Batch(bytes))) => Some(ipc::batch(bytes, &self.schema)),
+            Some(Ok(Piece::End(losses))) => {
+                self.losses = losses;
+                None
+            }
             Some(Err(error)) => Some(Err(error)),
             // Only a message says that it is the end: silence is a failure.
             None => Some(Err(Error::new(
@@ -87,7 +106,7 @@ impl Stream for RowStream<'_> {
 pub(crate) async fn serve(
     session: &mut Session,
     mut opened: oneshot::Sender<Result<SchemaRef>>,
-    batches: mpsc::Sender<Result<Option<Vec<u8>>>>,
+    batches: mpsc::Sender<Result<Piece>>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
     let shared = session.shared.clone();
@@ -133,20 +152,28 @@ async fn schema(session: &mut Session, rows: ResourceAny) -> Result<SchemaRef> {
 async fn hand_over(
     session: &mut Session,
     rows: ResourceAny,
-    batches: &mpsc::Sender<Result<Option<Vec<u8>>>>,
+    batches: &mpsc::Sender<Result<Piece>>,
 ) {
     let shared = session.shared.clone();
     loop {
         let (store, guest, watch) = session.instance.relational();
         let guest = guest.row_stream();
-        let next = watch.call(guest.call_next(store, rows));
+        let next = async {
+            match watch.call(guest.call_next(&mut *store, rows)).await? {
+                Some(batch) => Ok(Piece::Batch(batch)),
+                None => {
+                    let losses = watch.call_plain(guest.call_losses(store, rows)).await?;
+                    Ok(Piece::End(losses.into_iter().map(Loss::from).collect()))
+                }
+            }
+        };
         let next = match interruptible(&shared, batches.closed(), next).await {
             Interruptible::Done(next) => next,
             Interruptible::Abandoned(next) => return session.note(&next),
             Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
         };
         session.note(&next);
-        let last = !matches!(next, Ok(Some(_)));
+        let last = !matches!(next, Ok(Piece::Batch(_)));
         if batches.send(next).await.is_err() {
             // No one listens; unless it was the end, the server is still at it.
             if !last {

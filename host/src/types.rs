@@ -213,6 +213,8 @@ pub struct ReadOptions {
     pub columns: Option<Vec<String>>,
     /// The most rows; none for all.
     pub limit: Option<u64>,
+    /// What becomes of values that Arrow cannot hold.
+    pub losses: LossPolicy,
 }
 
 impl ReadOptions {
@@ -227,21 +229,194 @@ impl ReadOptions {
         self.limit = Some(rows);
         self
     }
+
+    /// Chooses what becomes of values that Arrow cannot hold.
+    pub fn with_losses(mut self, losses: LossPolicy) -> Self {
+        self.losses = losses;
+        self
+    }
+}
+
+/// What becomes of values that the Arrow type of their column cannot hold, in one
+/// read: NaN in a decimal, an infinite date, ... The default is that the read
+/// fails, with an error that names column, row and value.
+///
+/// ```
+/// # use dagflux_host::{LossPolicy, OnLoss};
+/// let policy = LossPolicy::new(OnLoss::Null).with_column("valid_until", OnLoss::Text);
+/// assert_eq!(policy.of("price"), OnLoss::Null);
+/// assert_eq!(policy.of("valid_until"), OnLoss::Text);
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LossPolicy {
+    default: OnLoss,
+    columns: Vec<(String, OnLoss)>,
+}
+
+impl LossPolicy {
+    /// One choice for all columns.
+    pub fn new(default: OnLoss) -> Self {
+        Self {
+            default,
+            columns: Vec::new(),
+        }
+    }
+
+    /// Another choice for one column. A column that the result lacks is an
+    /// error when it is read.
+    pub fn with_column(mut self, column: impl Into<String>, choice: OnLoss) -> Self {
+        self.columns.push((column.into(), choice));
+        self
+    }
+
+    /// The choice for a column.
+    pub fn of(&self, column: &str) -> OnLoss {
+        let choice = self.columns.iter().rev().find(|(name, _)| name == column);
+        choice.map_or(self.default, |(_, choice)| *choice)
+    }
+
+    pub(crate) fn into_options(self, batch: BatchSize) -> wit::StreamOptions {
+        let columns = self.columns.into_iter();
+        wit::StreamOptions {
+            batch: batch.into(),
+            on_loss: self.default.into(),
+            on_loss_of: columns
+                .map(|(name, choice)| (name, choice.into()))
+                .collect(),
+        }
+    }
+}
+
+/// What becomes of a value that the Arrow type of its column cannot hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum OnLoss {
+    /// The read fails.
+    #[default]
+    Fail,
+    /// It becomes null.
+    Null,
+    /// Columns of a type that has such values arrive as text.
+    Text,
+}
+
+impl From<OnLoss> for wit::OnLoss {
+    fn from(choice: OnLoss) -> Self {
+        match choice {
+            OnLoss::Fail => Self::Fail,
+            OnLoss::Null => Self::Null,
+            OnLoss::Text => Self::Text,
+        }
+    }
+}
+
+impl From<wit::OnLoss> for OnLoss {
+    fn from(choice: wit::OnLoss) -> Self {
+        match choice {
+            wit::OnLoss::Fail => Self::Fail,
+            wit::OnLoss::Null => Self::Null,
+            wit::OnLoss::Text => Self::Text,
+        }
+    }
+}
+
+/// What a write does with the table and the rows it has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteMode {
+    /// Creates the table; it must not exist.
+    Create,
+    /// Adds to the rows.
+    #[default]
+    Append,
+    /// Puts the new rows in place of all others. The table itself stays, with
+    /// its grants, comments, indexes, policies, and the views on it.
+    Replace,
+    /// Changes the rows that have the key of a new one, and adds the rest.
+    Upsert {
+        /// The columns that tell rows apart; none for the primary key. The
+        /// table must hold them unique.
+        key: Vec<String>,
+        /// What happens when several new rows have one key.
+        duplicates: Duplicates,
+    },
+}
+
+impl WriteMode {
+    /// An upsert by these columns; none for the primary key.
+    pub fn upsert<T: Into<String>>(key: impl IntoIterator<Item = T>) -> Self {
+        Self::Upsert {
+            key: key.into_iter().map(Into::into).collect(),
+            duplicates: Duplicates::Fail,
+        }
+    }
+}
+
+/// What happens when several new rows have one key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Duplicates {
+    /// The write fails; the error shows keys and rows.
+    #[default]
+    Fail,
+    /// The last of them counts.
+    LastWins,
 }
 
 /// How to write to a table. The default is to append to one that exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InsertOptions {
-    /// Creates the table in the transaction of its rows; it must not exist.
-    pub create: bool,
+pub struct WriteOptions {
+    /// What happens to the table.
+    pub mode: WriteMode,
+    /// The types of columns of a table that is created, by column, as the
+    /// server writes types.
+    pub types: Vec<(String, String)>,
+    /// Does all of it, and then rolls it back. Takes the locks of a real write.
+    pub dry_run: bool,
 }
 
-impl InsertOptions {
-    /// Creates the table, or not.
-    pub fn with_create(mut self, create: bool) -> Self {
-        self.create = create;
+impl WriteOptions {
+    /// Options for a mode.
+    pub fn new(mode: WriteMode) -> Self {
+        Self {
+            mode,
+            ..Self::default()
+        }
+    }
+
+    /// Gives a column of a table that is created a type.
+    pub fn with_type(mut self, column: impl Into<String>, data_type: impl Into<String>) -> Self {
+        self.types.push((column.into(), data_type.into()));
         self
+    }
+
+    /// Rolls the write back when it is done, or not.
+    pub fn with_dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+}
+
+impl From<WriteOptions> for wit::WriteOptions {
+    fn from(options: WriteOptions) -> Self {
+        Self {
+            mode: match options.mode {
+                WriteMode::Create => wit::WriteMode::Create,
+                WriteMode::Append => wit::WriteMode::Append,
+                WriteMode::Replace => wit::WriteMode::Replace,
+                WriteMode::Upsert { key, duplicates } => wit::WriteMode::Upsert(wit::Upsert {
+                    key,
+                    duplicates: match duplicates {
+                        Duplicates::Fail => wit::Duplicates::Fail,
+                        Duplicates::LastWins => wit::Duplicates::LastWins,
+                    },
+                }),
+            },
+            types: options.types,
+            dry_run: options.dry_run,
+        }
     }
 }
 
@@ -402,6 +577,40 @@ mirror! {
         sqlstate / sqlstate: String,
         /// The text.
         message / message: String,
+    }
+}
+
+mirror! {
+    /// Values of one column that were not carried as they are, for one reason.
+    Loss from wit::Loss {
+        /// The column.
+        column / column: String,
+        /// What they were, or why they did not fit, such as `NaN`.
+        reason / reason: String,
+        /// What they became: null or text.
+        became / became: OnLoss,
+        /// How many values.
+        values / values: u64,
+        /// The first row with one, from 1.
+        first_row / first_row: u64,
+        /// That row's value as the server would write it, cut off if long.
+        example / example: String,
+    }
+}
+
+mirror! {
+    /// What a write did, or, on a dry run, would have done.
+    WriteReport from wit::WriteReport {
+        /// Rows added.
+        inserted / inserted: u64,
+        /// Rows that were there and got new values.
+        updated / updated: u64,
+        /// Rows that were there and are no more.
+        deleted / deleted: u64,
+        /// The SQL it consisted of, in order, without the rows.
+        statements / statements: Vec<String>,
+        /// What to know or do beside.
+        remarks / remarks: Vec<String>,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use arrow_array::{ArrayRef, Int32Array, RecordBatch};
-use dagflux_host::{Connection, ErrorKind, Host, InsertOptions, Limits, TableName};
+use dagflux_host::{Connection, ErrorKind, Host, Limits, TableName, WriteOptions};
 use dagflux_test_support::{Database, tokio_postgres::Client};
 use futures_util::StreamExt;
 
@@ -226,7 +226,7 @@ async fn leaving_a_sink_rolls_back() -> Result<()> {
     let batch = RecordBatch::try_from_iter([("n", values)])?;
     let table = TableName::new("numbers");
     let mut sink = connection
-        .insert(&table, batch.schema(), InsertOptions::default())
+        .write(&table, batch.schema(), WriteOptions::default())
         .await?;
     for _ in 0..5 {
         sink.write(&batch).await?;
@@ -236,10 +236,10 @@ async fn leaving_a_sink_rolls_back() -> Result<()> {
     assert_eq!(count(&scene).await?, 0);
     // The same connection writes all of it when it is asked to.
     let mut sink = connection
-        .insert(&table, batch.schema(), InsertOptions::default())
+        .write(&table, batch.schema(), WriteOptions::default())
         .await?;
     sink.write(&batch).await?;
-    assert_eq!(sink.finish().await?, 100_000);
+    assert_eq!(sink.finish().await?.inserted, 100_000);
     assert_eq!(count(&scene).await?, 100_000);
     Ok(())
 }

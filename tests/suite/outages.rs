@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use dagflux_host::policy::LoginPolicy;
 use dagflux_host::{
-    ConnectOptions, Connection, ErrorKind, Host, InsertOptions, Policy, ReadOptions, TableName,
+    ConnectOptions, Connection, ErrorKind, Host, Policy, ReadOptions, TableName, WriteOptions,
 };
 use dagflux_test_support::{Database, PasswordMethod, Server, ServerOptions, connector_path};
 use futures_util::StreamExt;
@@ -157,10 +157,10 @@ async fn backend_killed_in_the_middle_of_an_import() -> Result<()> {
     database.sql().await?.batch_execute("CHECKPOINT").await?;
     let batch = numbers(0, 20_000)?;
     let mut sink = connection
-        .insert(
+        .write(
             &TableName::new("t"),
             batch.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
     sink.write(&batch).await?;
@@ -192,10 +192,10 @@ async fn backend_terminated_in_the_middle_of_an_import() -> Result<()> {
         .await?;
     let batch = numbers(0, 20_000)?;
     let mut sink = connection
-        .insert(
+        .write(
             &TableName::new("t"),
             batch.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
     sink.write(&batch).await?;

@@ -2,7 +2,7 @@
 //! one statement.
 
 use anyhow::Result;
-use dagflux_host::{Connection, ErrorKind, InsertOptions, ReadOptions, TableName};
+use dagflux_host::{Connection, ErrorKind, ReadOptions, TableName, WriteOptions};
 use dagflux_test_support::tokio_postgres::Client;
 use std::sync::Arc;
 
@@ -318,7 +318,7 @@ async fn names_are_names_whatever_is_in_them() -> Result<()> {
             );
             failure(
                 connection
-                    .insert(&table, batch.schema(), InsertOptions::default())
+                    .write(&table, batch.schema(), WriteOptions::default())
                     .await,
                 ErrorKind::TableNotFound,
             );

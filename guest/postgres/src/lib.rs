@@ -48,8 +48,8 @@ use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     self as wit_descriptor, About,
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, BatchSize, CancelToken, Column, Connection, InsertOptions, OpenOptions, Outcome,
-    ReadOptions, Report, RowStream, Schema, Table,
+    self, CancelToken, Column, Connection, Loss, OpenOptions, Outcome, ReadOptions, Report,
+    RowStream, Schema, StreamOptions, Table, WriteOptions, WriteReport,
 };
 
 use read::Selection;
@@ -86,8 +86,8 @@ impl relational::Guest for Connector {
     }
 }
 
-fn limits(batch: BatchSize) -> BatchLimits {
-    BatchLimits::new(batch.rows, batch.bytes)
+fn limits(options: &StreamOptions) -> BatchLimits {
+    BatchLimits::new(options.batch.rows, options.batch.bytes)
 }
 
 fn row_stream(rows: Rows) -> RowStream {
@@ -139,7 +139,7 @@ impl relational::GuestConnection for OpenConnection {
         &self,
         table: TableName,
         rows: u32,
-        batch: BatchSize,
+        options: StreamOptions,
     ) -> Result<RowStream, WitError> {
         let selection = Selection {
             columns: None,
@@ -150,7 +150,7 @@ impl relational::GuestConnection for OpenConnection {
             table.schema.as_deref(),
             &table.name,
             &selection,
-            limits(batch),
+            limits(&options),
         )?;
         Ok(row_stream(rows))
     }
@@ -165,13 +165,13 @@ impl relational::GuestConnection for OpenConnection {
             table.schema.as_deref(),
             &table.name,
             &selection,
-            limits(options.batch),
+            limits(&options.stream),
         )?;
         Ok(row_stream(rows))
     }
 
-    fn query(&self, sql: String, batch: BatchSize) -> Result<RowStream, WitError> {
-        Ok(row_stream(query::query(&self.0, &sql, limits(batch))?))
+    fn query(&self, sql: String, options: StreamOptions) -> Result<RowStream, WitError> {
+        Ok(row_stream(query::query(&self.0, &sql, limits(&options))?))
     }
 
     fn execute(&self, sql: String) -> Result<Outcome, WitError> {
@@ -179,18 +179,18 @@ impl relational::GuestConnection for OpenConnection {
         Ok(Outcome { command, rows })
     }
 
-    fn insert(
+    fn write(
         &self,
         table: TableName,
         schema: Vec<u8>,
-        options: InsertOptions,
+        options: WriteOptions,
     ) -> Result<relational::Sink, WitError> {
-        let sink = write::insert(
+        let sink = write::write(
             &self.0,
             table.schema.as_deref(),
             &table.name,
             &schema,
-            options.create,
+            &options,
         )?;
         Ok(relational::Sink::new(OpenSink(RefCell::new(sink))))
     }
@@ -215,6 +215,10 @@ impl relational::GuestRowStream for OpenRows {
     fn next(&self) -> Result<Option<Vec<u8>>, WitError> {
         Ok(self.0.borrow_mut().next_batch()?)
     }
+
+    fn losses(&self) -> Vec<Loss> {
+        Vec::new()
+    }
 }
 
 impl relational::GuestSink for OpenSink {
@@ -222,7 +226,7 @@ impl relational::GuestSink for OpenSink {
         Ok(self.0.borrow_mut().write(batch)?)
     }
 
-    fn finish(&self) -> Result<u64, WitError> {
+    fn finish(&self) -> Result<WriteReport, WitError> {
         Ok(self.0.borrow_mut().finish()?)
     }
 }

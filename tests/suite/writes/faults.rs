@@ -9,7 +9,7 @@ use arrow_array::{
     StringArray, TimestampNanosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema};
-use dagflux_host::{ErrorKind, InsertOptions, TableName};
+use dagflux_host::{ErrorKind, TableName, WriteOptions};
 
 use super::{batch, count, insert, numbered};
 use crate::assertions::{attribute, failure, still_works};
@@ -37,7 +37,7 @@ async fn everything_that_does_not_fit_is_named_at_once() -> Result<()> {
     ]));
     let table = TableName::new("t");
     let result = connection
-        .insert(&table, schema, InsertOptions::default())
+        .write(&table, schema, WriteOptions::default())
         .await;
     let error = failure(result, ErrorKind::SchemaMismatch);
     for name in [
@@ -57,7 +57,7 @@ async fn everything_that_does_not_fit_is_named_at_once() -> Result<()> {
     let none = Arc::new(Schema::empty());
     failure(
         connection
-            .insert(&table, none, InsertOptions::default())
+            .write(&table, none, WriteOptions::default())
             .await,
         ErrorKind::SchemaMismatch,
     );
@@ -67,7 +67,7 @@ async fn everything_that_does_not_fit_is_named_at_once() -> Result<()> {
     ]));
     failure(
         connection
-            .insert(&table, twice, InsertOptions::default())
+            .write(&table, twice, WriteOptions::default())
             .await,
         ErrorKind::SchemaMismatch,
     );
@@ -75,7 +75,7 @@ async fn everything_that_does_not_fit_is_named_at_once() -> Result<()> {
     let fine = batch([("needed", Arc::new(Int32Array::from(vec![1])) as ArrayRef)])?;
     let other = numbered(0, 1)?;
     let mut sink = connection
-        .insert(&table, fine.schema(), InsertOptions::default())
+        .write(&table, fine.schema(), WriteOptions::default())
         .await?;
     failure(sink.write(&other).await, ErrorKind::SchemaMismatch);
     drop(sink);
@@ -131,7 +131,7 @@ async fn values_out_of_range_name_row_and_column() -> Result<()> {
         // A batch before it: rows are counted from the first of the insert.
         let first = values.slice(0, 1);
         let batches = [batch([(name, first)])?, batch([(name, values.clone())])?];
-        let outcome = insert(&mut connection, "t", &batches, InsertOptions::default()).await?;
+        let outcome = insert(&mut connection, "t", &batches, WriteOptions::default()).await?;
         let error = failure(outcome, ErrorKind::Value);
         assert_eq!(attribute(&error, "row"), Some("3"), "{name}: {error}");
         assert!(
@@ -150,7 +150,7 @@ async fn values_out_of_range_name_row_and_column() -> Result<()> {
         "amount",
         Arc::new(Float64Array::from(vec![1.5])) as ArrayRef,
     )])?;
-    let outcome = insert(&mut connection, "t", &[floats], InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "t", &[floats], WriteOptions::default()).await?;
     failure(outcome, ErrorKind::SchemaMismatch);
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use dagflux_host::{Connection, InsertOptions, TableName};
+use dagflux_host::{Connection, TableName, WriteOptions};
 use dagflux_test_support::tokio_postgres::Client;
 
 use crate::assertions::value;
@@ -39,17 +39,17 @@ async fn insert(
     connection: &mut Connection,
     table: &str,
     batches: &[RecordBatch],
-    options: InsertOptions,
+    options: WriteOptions,
 ) -> Result<dagflux_host::Result<u64>> {
     let schema = batches.first().context("no batch")?.schema();
     let write = async {
         let mut sink = connection
-            .insert(&TableName::new(table), schema, options)
+            .write(&TableName::new(table), schema, options)
             .await?;
         for batch in batches {
             sink.write(batch).await?;
         }
-        sink.finish().await
+        Ok(sink.finish().await?.inserted)
     };
     Ok(write.await)
 }

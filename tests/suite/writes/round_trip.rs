@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
-use dagflux_host::{ErrorKind, InsertOptions, ReadOptions, TableName};
+use dagflux_host::{ErrorKind, ReadOptions, TableName, WriteMode, WriteOptions};
 use dagflux_test_support::tokio_postgres::Client;
 
 use super::{count, insert};
@@ -71,7 +71,7 @@ async fn what_is_read_and_written_is_the_same() -> Result<()> {
     let every = TableName::new("every");
     let read = connection.read(&every, ReadOptions::default()).await?;
     let all = fixture::batches(read).await?;
-    let outcome = insert(&mut connection, "copy", &all, InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "copy", &all, WriteOptions::default()).await?;
     assert_eq!(outcome?, 1003);
     assert_eq!(difference(&client, "every", "copy").await?, "0");
     // Only those that have one: the rows go in binary.
@@ -86,7 +86,7 @@ async fn what_is_read_and_written_is_the_same() -> Result<()> {
         &mut connection,
         "narrow_copy",
         &narrow,
-        InsertOptions::default(),
+        WriteOptions::default(),
     )
     .await?;
     assert_eq!(outcome?, 1003);
@@ -112,7 +112,7 @@ async fn a_created_table_has_the_types_it_was_read_with() -> Result<()> {
         .read(&TableName::new("every"), ReadOptions::default())
         .await?;
     let all = fixture::batches(read).await?;
-    let create = InsertOptions::default().with_create(true);
+    let create = WriteOptions::new(WriteMode::Create);
     let outcome = insert(&mut connection, "created", &all, create.clone()).await?;
     assert_eq!(outcome?, 1003);
     assert_eq!(difference(&client, "every", "created").await?, "0");
@@ -153,7 +153,7 @@ async fn a_failed_create_leaves_no_table() -> Result<()> {
     let database = fixture::database("writes_create_failure").await?;
     let client = database.sql().await?;
     let mut connection = fixture::connect(&database).await?;
-    let create = || InsertOptions::default().with_create(true);
+    let create = || WriteOptions::new(WriteMode::Create);
     let field = Field::new("n", DataType::Utf8, true).with_metadata(metadata("numeric(5,2)"));
     let schema = Arc::new(Schema::new(vec![field]));
     let column = |text: &'static str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
@@ -200,7 +200,7 @@ async fn a_failed_create_leaves_no_table() -> Result<()> {
     }
     let elsewhere = TableName::in_schema("not_there", "t");
     failure(
-        connection.insert(&elsewhere, schema, create()).await,
+        connection.write(&elsewhere, schema, create()).await,
         ErrorKind::SchemaNotFound,
     );
     still_works(&mut connection).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use arrow_array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
-use dagflux_host::{ErrorKind, InsertOptions, TableName};
+use dagflux_host::{ErrorKind, TableName, WriteMode, WriteOptions};
 
 use super::{batch, count, insert, numbered};
 use crate::assertions::{attribute, failure, rows, still_works, value};
@@ -21,10 +21,10 @@ async fn an_insert_appends_in_one_transaction() -> Result<()> {
     // Columns are matched by name, not by place.
     let first = numbered(0, 10)?;
     let mut sink = connection
-        .insert(
+        .write(
             &TableName::new("t"),
             first.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
     sink.write(&first).await?;
@@ -35,7 +35,7 @@ async fn an_insert_appends_in_one_transaction() -> Result<()> {
         "1",
         "rows show before the commit"
     );
-    assert_eq!(sink.finish().await?, 20);
+    assert_eq!(sink.finish().await?.inserted, 20);
     assert_eq!(count(&client, "t").await?, "21");
     assert_eq!(
         value(&client, "SELECT name FROM t WHERE id = 15").await?,
@@ -43,13 +43,13 @@ async fn an_insert_appends_in_one_transaction() -> Result<()> {
     );
     // Nothing written is nothing committed, and no failure.
     let sink = connection
-        .insert(
+        .write(
             &TableName::new("t"),
             first.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
-    assert_eq!(sink.finish().await?, 0);
+    assert_eq!(sink.finish().await?.inserted, 0);
     still_works(&mut connection).await;
     Ok(())
 }
@@ -66,9 +66,13 @@ async fn a_dropped_sink_writes_nothing() -> Result<()> {
     for written in [0, 1, 5] {
         for create in [false, true] {
             let table = if create { "made" } else { "t" };
-            let options = InsertOptions::default().with_create(create);
+            let options = if create {
+                WriteOptions::new(WriteMode::Create)
+            } else {
+                WriteOptions::default()
+            };
             let mut sink = connection
-                .insert(&TableName::new(table), batch.schema(), options)
+                .write(&TableName::new(table), batch.schema(), options)
                 .await?;
             for _ in 0..written {
                 sink.write(&batch).await?;
@@ -82,10 +86,10 @@ async fn a_dropped_sink_writes_nothing() -> Result<()> {
     }
     // A connection that goes away with its sink leaves nothing either.
     let mut sink = connection
-        .insert(
+        .write(
             &TableName::new("t"),
             batch.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
     sink.write(&batch).await?;
@@ -129,7 +133,7 @@ async fn a_failure_in_the_middle_writes_nothing() -> Result<()> {
             &mut connection,
             "t",
             &[fine.clone(), faulty, with_n(20, Some("x"), None)?],
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
         let error = failure(outcome, ErrorKind::Constraint);
@@ -164,7 +168,7 @@ async fn what_is_left_out_takes_its_default() -> Result<()> {
         Arc::new(StringArray::from(vec!["a", "b"])) as ArrayRef,
     )])?;
     assert_eq!(
-        insert(&mut connection, "t", &[names], InsertOptions::default()).await??,
+        insert(&mut connection, "t", &[names], WriteOptions::default()).await??,
         2
     );
     let found = rows(&client, "SELECT * FROM t ORDER BY always").await?;
@@ -201,7 +205,7 @@ async fn what_is_left_out_takes_its_default() -> Result<()> {
         ("n", Arc::new(Int32Array::from(vec![8]))),
     ])?;
     assert_eq!(
-        insert(&mut connection, "t", &[given], InsertOptions::default()).await??,
+        insert(&mut connection, "t", &[given], WriteOptions::default()).await??,
         1
     );
     assert_eq!(
@@ -222,7 +226,7 @@ async fn two_hundred_thousand_rows_in_many_batches() -> Result<()> {
     let batches: Vec<RecordBatch> = (0..40)
         .map(|n| numbered(n * 5000, 5000))
         .collect::<Result<_>>()?;
-    let outcome = insert(&mut connection, "t", &batches, InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "t", &batches, WriteOptions::default()).await?;
     assert_eq!(outcome?, 200_000);
     assert_eq!(
         value(
@@ -240,7 +244,7 @@ async fn two_hundred_thousand_rows_in_many_batches() -> Result<()> {
             .collect::<Result<Vec<_>>>()?,
     );
     faulty.push(numbered(0, 1)?);
-    let outcome = insert(&mut connection, "t", &faulty, InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "t", &faulty, WriteOptions::default()).await?;
     failure(outcome, ErrorKind::Constraint);
     assert_eq!(count(&client, "t").await?, "200000");
     // One batch larger than may be handed over at once is cut.
@@ -255,7 +259,7 @@ async fn two_hundred_thousand_rows_in_many_batches() -> Result<()> {
             Arc::new(StringArray::from_iter_values((0..20_000).map(|_| &body))),
         ),
     ])?;
-    let outcome = insert(&mut connection, "t", &[large], InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "t", &[large], WriteOptions::default()).await?;
     assert_eq!(outcome?, 20_000);
     Ok(())
 }
@@ -276,8 +280,8 @@ async fn two_connections_write_at_once() -> Result<()> {
     };
     let (first, second) = (batches(0)?, batches(1_000_000)?);
     let (first, second) = tokio::join!(
-        insert(&mut one, "t", &first, InsertOptions::default()),
-        insert(&mut two, "t", &second, InsertOptions::default()),
+        insert(&mut one, "t", &first, WriteOptions::default()),
+        insert(&mut two, "t", &second, WriteOptions::default()),
     );
     assert_eq!((first??, second??), (20_000, 20_000));
     assert_eq!(count(&client, "t").await?, "40000");
@@ -288,10 +292,10 @@ async fn two_connections_write_at_once() -> Result<()> {
         .await?;
     let rows = numbered(0, 10)?;
     let mut sink = one
-        .insert(
+        .write(
             &TableName::new("own"),
             rows.schema(),
-            InsertOptions::default(),
+            WriteOptions::default(),
         )
         .await?;
     sink.write(&rows).await?;
@@ -300,7 +304,7 @@ async fn two_connections_write_at_once() -> Result<()> {
     let error = failure(locked, ErrorKind::Conflict);
     assert_eq!(error.sqlstate(), Some("55P03"));
     assert!(!error.is_retryable());
-    assert_eq!(sink.finish().await?, 10);
+    assert_eq!(sink.finish().await?.inserted, 10);
     two.execute("ALTER TABLE own ADD COLUMN more int").await?;
     Ok(())
 }
@@ -323,22 +327,22 @@ async fn other_kinds_of_tables() -> Result<()> {
     let mut connection = fixture::connect(&database).await?;
     let rows = [numbered(0, 10)?];
     assert_eq!(
-        insert(&mut connection, "parts", &rows, InsertOptions::default()).await??,
+        insert(&mut connection, "parts", &rows, WriteOptions::default()).await??,
         10
     );
     assert_eq!(count(&client, "parts_low").await?, "10");
     let outside = [numbered(95, 10)?];
-    let outcome = insert(&mut connection, "parts", &outside, InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "parts", &outside, WriteOptions::default()).await?;
     failure(outcome, ErrorKind::Constraint);
     assert_eq!(count(&client, "parts").await?, "10");
     for table in ["seen", "kept"] {
-        let outcome = insert(&mut connection, table, &rows, InsertOptions::default()).await?;
+        let outcome = insert(&mut connection, table, &rows, WriteOptions::default()).await?;
         assert!(
             outcome.is_err_and(|error| error.hint().is_some()),
             "{table}"
         );
     }
-    let outcome = insert(&mut connection, "closed", &rows, InsertOptions::default()).await?;
+    let outcome = insert(&mut connection, "closed", &rows, WriteOptions::default()).await?;
     let error = failure(outcome, ErrorKind::PermissionDenied);
     assert!(
         error.hint().unwrap_or_default().contains("INSERT"),
@@ -354,7 +358,7 @@ async fn other_kinds_of_tables() -> Result<()> {
             &mut connection,
             "Odd \"Name\".x",
             &odd,
-            InsertOptions::default()
+            WriteOptions::default()
         )
         .await??,
         1

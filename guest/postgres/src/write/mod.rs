@@ -15,6 +15,9 @@ use std::rc::Rc;
 use arrow_schema::SchemaRef;
 use bytes::BufMut;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{
+    WriteMode, WriteOptions, WriteReport,
+};
 use dagflux_guest::{Error, Result, ipc, log};
 
 use crate::dialect::{qualified, quote};
@@ -58,13 +61,18 @@ pub struct Sink {
 ///
 /// # Errors
 /// `table-not-found`, `schema-mismatch`, `permission-denied`, `already-exists`, ...
-pub fn insert(
+pub fn write(
     shared: &Shared,
     schema: Option<&str>,
     table: &str,
     arrow: &[u8],
-    create: bool,
+    options: &WriteOptions,
 ) -> Result<Sink> {
+    let create = match options.mode {
+        WriteMode::Create => true,
+        WriteMode::Append => false,
+        _ => return Err(Error::new(ErrorKind::Unsupported, "not offered yet")),
+    };
     let arrow = ipc::read_schema(arrow)?;
     let mut session = shared.borrow_mut();
     session.begin()?;
@@ -156,7 +164,7 @@ impl Sink {
     /// # Errors
     /// What the server reports, and nothing was written; or `outcome-unknown`, if the connection
     /// broke after the commit was sent.
-    pub fn finish(&mut self) -> Result<u64> {
+    pub fn finish(&mut self) -> Result<WriteReport> {
         self.check_open()?;
         let rows = self.complete().map_err(|error| self.abort(error))?;
         if let Err(error) = self.commit() {
@@ -165,7 +173,13 @@ impl Sink {
         }
         self.state = State::Finished;
         self.session.borrow_mut().set_busy(false);
-        Ok(rows)
+        Ok(WriteReport {
+            inserted: rows,
+            updated: 0,
+            deleted: 0,
+            statements: Vec::new(),
+            remarks: Vec::new(),
+        })
     }
 
     fn check_open(&self) -> Result<()> {

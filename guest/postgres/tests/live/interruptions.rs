@@ -11,10 +11,10 @@ use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, ipc};
 use dagflux_postgres::read::{self, Selection};
 use dagflux_postgres::rows::Shared;
-use dagflux_postgres::{cancel, query, write};
+use dagflux_postgres::{cancel, query};
 
 use crate::harness::{LIMITS, Socket, collect, failure, open, open_with, sql, with_database};
-use crate::writing::{batch, message};
+use crate::writing::{batch, insert, message};
 
 /// The session still answers.
 fn still_works(session: &Shared) -> Result<()> {
@@ -144,7 +144,7 @@ fn a_backend_that_is_killed_is_told_as_such() {
         let session = open(database)?;
         let ids = Int64Array::from_iter_values(0..100_000);
         let ids = batch(vec![("id", std::sync::Arc::new(ids))])?;
-        let mut sink = write::insert(
+        let mut sink = insert(
             &session,
             None,
             "t",

@@ -10,12 +10,33 @@ use arrow_array::{
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
 use arrow_schema::Schema;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
 use dagflux_guest::ipc;
 use dagflux_postgres::read::{self, Selection};
 use dagflux_postgres::rows::Shared;
 use dagflux_postgres::{query, write};
 
 use crate::harness::{LIMITS, collect, failure, major_version, open, sql, with_database};
+
+/// Begins to append rows to a table, or to a table that it creates.
+pub fn insert(
+    session: &Shared,
+    schema: Option<&str>,
+    table: &str,
+    arrow: &[u8],
+    create: bool,
+) -> dagflux_guest::Result<write::Sink> {
+    let mode = match create {
+        true => WriteMode::Create,
+        false => WriteMode::Append,
+    };
+    let options = WriteOptions {
+        mode,
+        types: Vec::new(),
+        dry_run: false,
+    };
+    write::write(session, schema, table, arrow, &options)
+}
 
 /// The message that carries a batch.
 pub fn message(batch: &RecordBatch) -> Result<Vec<u8>> {
@@ -42,9 +63,9 @@ pub fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
 
 fn write_all(session: &Shared, table: &str, batch: &RecordBatch, create: bool) -> Result<u64> {
     let schema = ipc::schema_message(&batch.schema())?;
-    let mut sink = write::insert(session, None, table, &schema, create)?;
+    let mut sink = insert(session, None, table, &schema, create)?;
     sink.write(message(batch)?)?;
-    Ok(sink.finish()?)
+    Ok(sink.finish()?.inserted)
 }
 
 fn count(session: &Shared, query_text: &str) -> Result<String> {
@@ -66,7 +87,7 @@ fn round_trip(session: &Shared, table: &str) -> Result<()> {
         LIMITS,
     )?)?;
     let copy = format!("{table}_copy");
-    let mut sink = write::insert(session, None, &copy, &ipc::schema_message(&schema)?, true)?;
+    let mut sink = insert(session, None, &copy, &ipc::schema_message(&schema)?, true)?;
     for batch in &batches {
         sink.write(message(batch)?)?;
     }
@@ -155,14 +176,14 @@ fn many_rows_are_written_in_chunks_and_counted() {
             let batch = batch(vec![("name", Arc::new(names)), ("id", Arc::new(ids))])?;
             let schema = schema.get_or_insert(ipc::schema_message(&batch.schema())?);
             if sink.is_none() {
-                sink = Some(write::insert(&session, None, "t", schema, false)?);
+                sink = Some(insert(&session, None, "t", schema, false)?);
             }
             if let Some(sink) = &mut sink {
                 sink.write(message(&batch)?)?;
             }
         }
         let mut sink = sink.expect("a sink");
-        assert_eq!(sink.finish()?, 500_000);
+        assert_eq!(sink.finish()?.inserted, 500_000);
         drop(sink);
         assert_eq!(
             count(
@@ -191,7 +212,7 @@ fn a_failed_or_dropped_write_leaves_nothing() {
         // Dropped.
         let good = ids(vec![1, 2])?;
         let schema = ipc::schema_message(&good.schema())?;
-        let mut sink = write::insert(&session, None, "t", &schema, false)?;
+        let mut sink = insert(&session, None, "t", &schema, false)?;
         sink.write(message(&good)?)?;
         let busy = failure(query::query(&session, "SELECT 1", LIMITS))?;
         assert_eq!(busy.kind(), ErrorKind::Unsupported);
@@ -199,7 +220,7 @@ fn a_failed_or_dropped_write_leaves_nothing() {
         assert_eq!(count(&session, "SELECT count(*) FROM t")?, "0");
 
         // A value out of range, after a good batch.
-        let mut sink = write::insert(&session, None, "t", &schema, false)?;
+        let mut sink = insert(&session, None, "t", &schema, false)?;
         sink.write(message(&good)?)?;
         let error = failure(sink.write(message(&ids(vec![3, 1 << 40])?)?))?;
         assert_eq!(error.kind(), ErrorKind::Value);
@@ -296,7 +317,7 @@ fn everything_that_does_not_fit_is_reported_at_once() {
             ("seq", Arc::new(Int32Array::from(vec![1]))),
         ])?;
         let schema = ipc::schema_message(&offered.schema())?;
-        let error = failure(write::insert(&session, None, "t", &schema, false))?;
+        let error = failure(insert(&session, None, "t", &schema, false))?;
         assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
         let columns: Vec<_> = error
             .as_record()
@@ -310,12 +331,12 @@ fn everything_that_does_not_fit_is_reported_at_once() {
             ("nope", false, ErrorKind::TableNotFound),
             ("t", true, ErrorKind::AlreadyExists),
         ] {
-            let error = failure(write::insert(&session, None, table, &schema, create))?;
+            let error = failure(insert(&session, None, table, &schema, create))?;
             assert_eq!(error.kind(), kind);
         }
         let one = batch(vec![("id", Arc::new(Int32Array::from(vec![1])))])?;
         let schema = ipc::schema_message(&one.schema())?;
-        let error = failure(write::insert(&session, None, "hidden", &schema, false))?;
+        let error = failure(insert(&session, None, "hidden", &schema, false))?;
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         let hint = error.as_record().hint.clone().unwrap_or_default();
         assert!(
@@ -325,7 +346,7 @@ fn everything_that_does_not_fit_is_reported_at_once() {
         let long = "ü".repeat(32);
         let one = batch(vec![(&long, Arc::new(Int32Array::from(vec![1])))])?;
         let schema = ipc::schema_message(&one.schema())?;
-        let error = failure(write::insert(&session, None, "fresh", &schema, true))?;
+        let error = failure(insert(&session, None, "fresh", &schema, true))?;
         assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
         Ok(())
     });

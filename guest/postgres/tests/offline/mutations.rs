@@ -7,10 +7,10 @@ use std::rc::Rc;
 use arrow_schema::{DataType, Field, Schema};
 use dagflux_guest::ipc;
 use dagflux_postgres::session::Session;
-use dagflux_postgres::{catalog, check, query, write};
+use dagflux_postgres::{catalog, check, query};
 
 use crate::script::{FixedLogin, Script, error_response, message, welcome};
-use crate::session::{LIMITS, ROW, column_of_the_table, described, parameters};
+use crate::session::{LIMITS, ROW, column_of_the_table, described, insert, parameters};
 
 /// Marsaglia's xorshift64.
 struct Random(u64);
@@ -111,7 +111,7 @@ fn writes_and_catalog_queries_survive_any_answer() {
         let mut bytes = answer.clone();
         mutate(&mut bytes, &mut random);
         converse(&bytes, &mut random, |session| {
-            if let Ok(mut sink) = write::insert(session, None, "t", &schema_message, false) {
+            if let Ok(mut sink) = insert(session, None, "t", &schema_message, false) {
                 let _ = sink.finish();
             }
             let mut session = session.borrow_mut();

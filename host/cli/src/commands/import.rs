@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
-use dagflux_host::{Connection, ErrorKind, InsertOptions, ReadOptions, TableName};
+use dagflux_host::{Connection, ErrorKind, ReadOptions, TableName, WriteMode, WriteOptions};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -143,9 +143,13 @@ async fn insert(
 ) -> anyhow::Result<u64> {
     progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
-    let options = InsertOptions::default().with_create(args.create);
+    let options = WriteOptions::new(if args.create {
+        WriteMode::Create
+    } else {
+        WriteMode::Append
+    });
     let mut sink = connection
-        .insert(&args.table, Arc::clone(&schema), options)
+        .write(&args.table, Arc::clone(&schema), options)
         .await?;
     let decoding = tokio::task::spawn_blocking(move || {
         for batch in batches {
@@ -165,7 +169,7 @@ async fn insert(
     }
     // Had the decoder crashed, the rows so far would not be all there are.
     decoding.await.context("the decoder stopped")?;
-    Ok(sink.finish().await?)
+    Ok(sink.finish().await?.inserted)
 }
 
 /// The bytes that `rows` of a batch take, about.

@@ -17,8 +17,8 @@ use dagflux_guest::bindings::dagflux::connector::types::{
 };
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor as wit_descriptor;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, BatchSize, CancelToken, Column, Connection, InsertOptions, OpenOptions, Outcome,
-    ReadOptions, Report, RowStream, Schema, Sink, Table,
+    self, CancelToken, Column, Connection, Loss, OpenOptions, Outcome, ReadOptions, Report,
+    RowStream, Schema, Sink, StreamOptions, Table, WriteOptions, WriteReport,
 };
 use dagflux_guest::{Error, config};
 
@@ -80,7 +80,7 @@ impl relational::GuestConnection for OpenConnection {
         self.server.borrow().as_ref().and_then(Server::token)
     }
 
-    fn query(&self, sql: String, _: BatchSize) -> Result<RowStream, WitError> {
+    fn query(&self, sql: String, _: StreamOptions) -> Result<RowStream, WitError> {
         Ok(RowStream::new(OpenRows(rows::Rows::new(&sql)?)))
     }
 
@@ -123,7 +123,7 @@ impl relational::GuestConnection for OpenConnection {
         Err(not_offered())
     }
 
-    fn preview(&self, _: TableName, _: u32, _: BatchSize) -> Result<RowStream, WitError> {
+    fn preview(&self, _: TableName, _: u32, _: StreamOptions) -> Result<RowStream, WitError> {
         Err(not_offered())
     }
 
@@ -131,7 +131,7 @@ impl relational::GuestConnection for OpenConnection {
         Err(not_offered())
     }
 
-    fn insert(&self, _: TableName, _: Vec<u8>, _: InsertOptions) -> Result<Sink, WitError> {
+    fn write(&self, _: TableName, _: Vec<u8>, _: WriteOptions) -> Result<Sink, WitError> {
         Err(not_offered())
     }
 
@@ -152,6 +152,10 @@ impl relational::GuestRowStream for OpenRows {
     fn next(&self) -> Result<Option<Vec<u8>>, WitError> {
         Ok(self.0.next())
     }
+
+    fn losses(&self) -> Vec<Loss> {
+        Vec::new()
+    }
 }
 
 impl relational::GuestSink for OpenSink {
@@ -159,7 +163,7 @@ impl relational::GuestSink for OpenSink {
         Err(not_offered())
     }
 
-    fn finish(&self) -> Result<u64, WitError> {
+    fn finish(&self) -> Result<WriteReport, WitError> {
         Err(not_offered())
     }
 }
