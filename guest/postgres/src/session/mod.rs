@@ -10,6 +10,7 @@
 //! Logging in takes one flight for the parameters and two for SCRAM: everything the session
 //! needs (name, encoding, search path, time limit) is in the startup message.
 
+mod asking;
 mod incoming;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,7 +24,7 @@ pub use incoming::{Stopped, unexpected};
 
 use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
-use crate::dialect::quote;
+use crate::dialect::{self, quote};
 use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::{Violation, frontend};
 
@@ -109,6 +110,8 @@ impl Session {
     }
 
     fn login(&mut self, credentials: &dyn Credentials) -> Result<()> {
+        // A longer one would be cut off, and be the name of another schema.
+        dialect::check_name("schema", ErrorKind::Configuration, &self.parameters.schema)?;
         let search_path = quote(&self.parameters.schema);
         let timeout = self
             .parameters

@@ -4,5 +4,7 @@ mod discovery;
 mod harness;
 mod interruptions;
 mod login;
+mod modes;
 mod reading;
+mod violations;
 mod writing;
