@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use arrow_schema::{Field, Schema};
 use dagflux_guest::Result;
 
-use super::fault::{Fault, combined};
+use super::fault::{Doing, Fault, combined};
 use super::typed;
 use crate::dialect::{LONGEST_NAME, array, qualified, quote};
 use crate::protocol::Violation;
@@ -80,7 +80,7 @@ pub fn create(
             ),
         }
     }
-    if let Some(error) = combined(&faults, "created") {
+    if let Some(error) = combined(&faults, Doing::Creating) {
         return Err(error);
     }
     let statement = format!(

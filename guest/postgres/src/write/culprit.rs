@@ -14,11 +14,11 @@ use crate::session::Session;
 /// The error with the row it is about, if that can be told. The savepoint is left or lost.
 pub fn named(session: &mut Session, upsert: &Upsert, relation: &Relation, error: Error) -> Error {
     let found = (|| {
-        let constraint = attribute(&error, "constraint")?;
         let value = attribute(&error, "value")?;
         // In a partition the constraint has a name of its own.
         let schema = attribute(&error, "schema").unwrap_or(&relation.schema);
         let table = attribute(&error, "table").unwrap_or(&relation.name);
+        let constraint = attribute(&error, "constraint").unwrap_or_default();
         let columns = session
             .attempt(&[
                 "ROLLBACK TO SAVEPOINT dagflux",
@@ -26,8 +26,15 @@ pub fn named(session: &mut Session, upsert: &Upsert, relation: &Relation, error:
             ])
             .ok()?
             .ok()?;
-        let columns: Vec<String> = columns.into_iter().flatten().flatten().collect();
+        let mut columns: Vec<String> = columns.into_iter().flatten().flatten().collect();
         if columns.is_empty() {
+            // A row without a partition violates no constraint that has a name.
+            let named = attribute(&error, "column")?.split(", ");
+            columns = named
+                .map(|name| name.trim_matches('"').to_owned())
+                .collect();
+        }
+        if !columns.iter().all(|name| upsert.columns.contains(name)) {
             return None;
         }
         // The server wrote the values as `concat_ws` does: by their output functions.

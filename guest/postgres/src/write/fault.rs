@@ -36,6 +36,15 @@ impl Fault {
     }
 }
 
+/// What was about to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    Appending,
+    Creating,
+    Replacing,
+    Upserting,
+}
+
 /// What is said to faults of columns that name no remedy of their own.
 const FIT: &str = "rename, cast or leave out the columns named; text fits a column of any type, which then reads it";
 
@@ -43,7 +52,7 @@ const FIT: &str = "rename, cast or leave out the columns named; text fits a colu
 ///
 /// Its kind is theirs if they have one in common, else that of columns that do not fit, or
 /// `unsupported`.
-pub fn combined(faults: &[Fault], doing: &str) -> Option<Error> {
+pub fn combined(faults: &[Fault], doing: Doing) -> Option<Error> {
     let first = faults.first()?;
     let any = |kind| faults.iter().any(|fault| fault.kind == kind);
     let kind = if faults.iter().all(|fault| fault.kind == first.kind) {
@@ -65,9 +74,11 @@ pub fn combined(faults: &[Fault], doing: &str) -> Option<Error> {
             remedies.push(remedy);
         }
     }
-    let lead = match kind {
-        ErrorKind::SchemaMismatch => "the columns offered do not fit the table".to_owned(),
-        _ => format!("the table cannot be {doing}"),
+    let lead = match doing {
+        Doing::Appending => "the columns offered do not fit the table",
+        Doing::Creating => "the table cannot be created",
+        Doing::Replacing => "the table cannot be replaced",
+        Doing::Upserting => "the table cannot be upserted",
     };
     let mut error = Error::new(kind, format!("{lead}: {}", texts.join("; ")));
     if !remedies.is_empty() {

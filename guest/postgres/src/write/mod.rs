@@ -42,6 +42,7 @@ use crate::protocol::backend::{self, Message};
 use crate::rows::Shared;
 use crate::session::{Session, unexpected};
 use crate::sqlstate;
+use fault::Doing;
 use relation::Relation;
 use rows::Encoder;
 use sink::Begun;
@@ -109,7 +110,7 @@ fn begin(
         WriteMode::Replace => replace::ask(session, schema, table)?,
         WriteMode::Upsert(_) => {
             key::ask(session, schema, table)?;
-            upsert::ask(session)?;
+            upsert::ask(session, schema, table)?;
         }
         WriteMode::Create | WriteMode::Append => {}
     }
@@ -142,7 +143,7 @@ fn begin(
     let doing = match &options.mode {
         WriteMode::Create | WriteMode::Append => {
             found(session, relation.as_ref(), schema, table)?;
-            "written to"
+            Doing::Appending
         }
         WriteMode::Replace => {
             let rows = session.gather()?;
@@ -157,10 +158,10 @@ fn begin(
                 }
             }
             faults.extend(relation.privilege_faults(replace::PRIVILEGES, &user));
-            "replaced"
+            Doing::Replacing
         }
         WriteMode::Upsert(wanted) => {
-            let (indexes, taken) = (session.gather()?, session.gather()?);
+            let (indexes, others) = (session.gather()?, session.gather()?);
             found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("upserted") {
@@ -175,13 +176,13 @@ fn begin(
                         relation,
                         &begun.columns,
                         &arrow,
-                        &taken,
+                        &others,
                     ));
                 }
             }
             faults.extend(relation.privilege_faults(upsert::PRIVILEGES, &user));
             faults.extend(relation.temporary_fault(&user));
-            "upserted"
+            Doing::Upserting
         }
     };
     if let Some(error) = fault::combined(&faults, doing) {
@@ -218,7 +219,7 @@ fn clear(session: &mut Session, begun: &mut Begun, trigger: Option<&str>) -> Res
         .gather()
         .map_err(|error| about(session, error, "DELETE", relation))?;
     let dependents = replace::dependents(session, relation, rows)?;
-    if let Some(error) = fault::combined(&dependents.faults, "replaced") {
+    if let Some(error) = fault::combined(&dependents.faults, Doing::Replacing) {
         return Err(error);
     }
     let delete = format!("DELETE FROM {}", relation.sql());

@@ -38,6 +38,8 @@ pub struct Upsert {
     kept: Vec<String>,
     overriding: bool,
     partitioned: bool,
+    /// Whether the temporary table can have the constraints of the target.
+    checks: bool,
     target: String,
     /// The temporary table, as SQL.
     pub staging: String,
@@ -46,35 +48,47 @@ pub struct Upsert {
     pub number: String,
 }
 
-/// Asks for the names of temporary tables that are taken.
+/// The name of the sequence that counts rows, beside a temporary table.
+fn counter(staging: &str) -> String {
+    format!("{staging}_rows")
+}
+
+/// Asks for the names of temporary tables that are taken, and for constraints that no other
+/// table can have: they are about the row as a whole, which has the table's own type.
 ///
 /// # Errors
-/// Never: there is no name in it.
-pub fn ask(session: &mut Session) -> Result<()> {
+/// When a name holds a NUL byte.
+pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     session.ask(
         &format!(
-            "SELECT c.relname FROM pg_catalog.pg_class c \
+            "SELECT c.relname, NULL FROM pg_catalog.pg_class c \
              WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
-             AND c.relname LIKE '{STAGING}%'"
+             AND c.relname LIKE '{STAGING}%' \
+             UNION ALL SELECT NULL, k.conname FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' \
+             AND (k.conkey IS NULL OR 0 = ANY (k.conkey)) \
+             WHERE n.nspname = $1 AND c.relname = $2"
         ),
-        &[],
+        &[Some(schema), Some(table)],
     )
 }
 
 impl Upsert {
-    /// Plans it; `taken` are the names of temporary tables that are in use.
+    /// Plans it; `answer` is that to [`ask`].
     pub fn new(
         key: Vec<String>,
         duplicates: Duplicates,
         relation: &Relation,
         columns: &[Column],
         arrow: &Schema,
-        taken: &[TextRow],
+        answer: &[TextRow],
     ) -> Self {
-        let is_taken = |name: &str| taken.iter().flatten().flatten().any(|taken| taken == name);
+        let column = |at: usize| answer.iter().filter_map(move |row| row.get(at)?.as_deref());
+        let is_taken = |name: &str| column(0).any(|taken| taken == name);
         let mut name = STAGING.to_owned();
         let mut number = 1_u64;
-        while is_taken(&name) {
+        while is_taken(&name) || is_taken(&counter(&name)) {
             number = number.saturating_add(1);
             name = format!("{STAGING}_{number}");
         }
@@ -100,6 +114,7 @@ impl Upsert {
             staging: format!("pg_temp.{}", quote(&name)),
             number: quote(&row),
             columns: offered,
+            checks: column(1).next().is_none(),
             key,
             name,
         }
@@ -108,9 +123,13 @@ impl Upsert {
     /// The statements that make the temporary table.
     pub fn preparation(&self, table: &[Column]) -> Vec<String> {
         let mut statements = vec![format!(
-            "CREATE TEMPORARY TABLE {} (LIKE {} INCLUDING CONSTRAINTS) ON COMMIT DROP",
+            "CREATE TEMPORARY TABLE {} (LIKE {}{}) ON COMMIT DROP",
             quote(&self.name),
-            self.target
+            self.target,
+            match self.checks {
+                true => " INCLUDING CONSTRAINTS",
+                false => "",
+            }
         )];
         let mut changes: Vec<_> = table
             .iter()
@@ -160,7 +179,7 @@ impl Upsert {
     }
 
     fn counter(&self) -> String {
-        format!("pg_temp.{}", quote(&format!("{}_rows", self.name)))
+        format!("pg_temp.{}", quote(&counter(&self.name)))
     }
 
     /// The columns that a row which was there gets anew.

@@ -88,15 +88,18 @@ fn in_own_name(subject: Subject<'_>, error: Error) -> Error {
             )
     };
     let message = own(error.message());
+    let is_staging = attribute(&error, "table") == Some(staging);
     let detail = error.as_record().detail.as_deref().map(|detail| {
         let detail = own(detail);
+        if !is_staging {
+            return detail;
+        }
         // The last value of the row is its number.
         match values(&detail).and_then(|all| all.rsplit_once(", ").map(|(kept, _)| (all, kept))) {
             Some((all, kept)) => detail.replacen(all, kept, 1),
             None => detail,
         }
     });
-    let is_staging = attribute(&error, "table") == Some(staging);
     let mut error = error.with_message(message);
     if let Some(detail) = detail {
         error = error.with_detail(detail);
@@ -114,10 +117,10 @@ fn values(detail: &str) -> Option<&str> {
     if detail.contains(")=(") {
         return None;
     }
-    let (_, rest) = detail.split_once('(')?;
     // A context may follow, in parentheses as well.
-    let end = rest.find(").").or_else(|| rest.rfind(')'))?;
-    rest.get(..end)
+    let end = detail.find(" (COPY ").unwrap_or(detail.len());
+    let (_, rest) = detail.get(..end)?.split_once('(')?;
+    rest.get(..rest.rfind(')')?)
 }
 
 /// The columns a CHECK constraint is about, and their values where they can be told apart.

@@ -146,6 +146,46 @@ fn a_violation_names_row_column_and_value() {
 }
 
 #[test]
+fn a_row_without_a_partition_is_named() {
+    with_database("unrouted", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE p (\"Id\" int PRIMARY KEY, v text CHECK (v <> 'no).')) PARTITION BY RANGE (\"Id\")",
+        )?;
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE low PARTITION OF p FOR VALUES FROM (0) TO (10); CREATE UNIQUE INDEX low_v ON low (v);
+             CREATE TABLE whole (id int PRIMARY KEY, v text, CHECK (whole IS NOT NULL)); INSERT INTO p VALUES (9, 'used')",
+        )?;
+        let session = open(database)?;
+        for options in [mode(WriteMode::Append), upsert(&[], Duplicates::Fail)] {
+            for (ids, values, column, value) in [
+                (vec![1, 10], vec![Some("a"), Some("b")], "Id", "10"),
+                (vec![1, 2], vec![Some("a"), Some("used")], "v", "used"),
+                (vec![1, 2], vec![Some("a"), Some("no).")], "v", "no)."),
+            ] {
+                let offered = batch(vec![("Id", ints(ids)), ("v", texts(values))])?;
+                let error = failure(run(&session, "p", &offered, &options)?)?;
+                let record = error.as_record();
+                assert_eq!(error.kind(), ErrorKind::Constraint);
+                assert_eq!(
+                    attribute(&error, "column").map(|c| c.trim_matches('"')),
+                    Some(column),
+                    "{record:?}"
+                );
+                assert_eq!(attribute(&error, "value"), Some(value), "{record:?}");
+                assert_eq!(attribute(&error, "row"), Some("2"), "{record:?}");
+            }
+            let report = run(&session, "whole", &names(vec![Some("a")])?, &options)??;
+            assert_eq!(report.inserted + report.updated, 1);
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn types_are_given_for_the_columns_of_a_new_table() {
     with_database("typed", |runtime, database| {
         sql(

@@ -390,6 +390,44 @@ fn a_commit_without_an_answer_has_an_unknown_outcome() {
 }
 
 #[test]
+fn a_dry_run_never_has_an_unknown_outcome() {
+    let begun = [welcome(), column_of_the_table(), rows_expected()];
+    let copied = [message(b'C', b"COPY 3\0"), message(b'Z', b"T")].concat();
+    let looked = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"SET CONSTRAINTS\0"),
+        message(b'Z', b"T"),
+    ]
+    .concat();
+    let rolled_back = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")].concat();
+    for (lines, outcome) in [
+        (vec![copied.clone(), looked.clone(), rolled_back], Ok(3)),
+        (vec![copied.clone(), looked], Err(ErrorKind::ConnectionLost)),
+        (vec![copied], Err(ErrorKind::ConnectionLost)),
+    ] {
+        let (session, told) = open(begun.iter().cloned().chain(lines));
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+        let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
+        let options = WriteOptions {
+            mode: WriteMode::Append,
+            types: Vec::new(),
+            dry_run: true,
+        };
+        let mut sink = write::write(&session, None, "t", &schema, &options).expect("a sink");
+        let result = sink.finish();
+        assert_eq!(
+            result
+                .map(|report| report.inserted)
+                .map_err(|error| error.kind()),
+            outcome
+        );
+        assert!(!contains(&told, b"COMMIT"));
+    }
+}
+
+#[test]
 fn a_change_without_an_answer_has_an_unknown_outcome() {
     let going = error_response(&[(b'V', "FATAL"), (b'C', "57P01"), (b'M', "going down")]);
     let mut warning = going.clone();
