@@ -6,5 +6,6 @@ mod interruptions;
 mod login;
 mod modes;
 mod reading;
+mod sequences;
 mod violations;
 mod writing;
