@@ -117,8 +117,17 @@ fn begin(
     let columns = session.gather()?;
     let relation = session.gather()?;
     let sequences = session.gather()?;
+    let (dependents, indexes, others) = match options.mode {
+        WriteMode::Replace => (session.gather()?, Vec::new(), Vec::new()),
+        WriteMode::Upsert(_) => (Vec::new(), session.gather()?, session.gather()?),
+        WriteMode::Create | WriteMode::Append => Default::default(),
+    };
+    // Everything has been answered: from here on more can be asked.
     let columns = table::columns(session, columns)?;
-    let relation = relation::relation(schema, table, relation)?;
+    let Some(relation) = relation::relation(schema, table, relation)? else {
+        require_table(session, schema, table)?;
+        return Err(unexpected("in place of a table that is there"));
+    };
     let sequences = sequence::sequences(sequences, &arrow)?;
     let (targets, mut faults) = table::match_columns(&arrow, &columns);
     let mut begun = Begun {
@@ -127,8 +136,7 @@ fn begin(
             targets,
             matches!(options.mode, WriteMode::Upsert(_)),
         ),
-        // None if there is no table; what else was asked has to be taken all the same.
-        relation: relation.clone().unwrap_or_default(),
+        relation,
         columns,
         sequences,
         upsert: None,
@@ -141,18 +149,13 @@ fn begin(
     let user = session.user().to_owned();
     let mut trigger = None;
     let doing = match &options.mode {
-        WriteMode::Create | WriteMode::Append => {
-            found(session, relation.as_ref(), schema, table)?;
-            Doing::Appending
-        }
+        WriteMode::Create | WriteMode::Append => Doing::Appending,
         WriteMode::Replace => {
-            let rows = session.gather()?;
-            found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("replaced") {
                 Some(fault) => faults.push(fault),
                 None => {
-                    let dependents = replace::dependents(session, relation, rows)?;
+                    let dependents = replace::dependents(session, relation, dependents)?;
                     trigger = dependents.trigger;
                     faults.extend(dependents.faults);
                 }
@@ -161,8 +164,6 @@ fn begin(
             Doing::Replacing
         }
         WriteMode::Upsert(wanted) => {
-            let (indexes, others) = (session.gather()?, session.gather()?);
-            found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("upserted") {
                 Some(fault) => faults.push(fault),
@@ -193,19 +194,6 @@ fn begin(
     }
     copy(session, &mut begun)?;
     Ok(begun)
-}
-
-/// Fails unless there is such a table.
-fn found(
-    session: &mut Session,
-    relation: Option<&Relation>,
-    schema: &str,
-    table: &str,
-) -> Result<()> {
-    match relation {
-        Some(_) => Ok(()),
-        None => require_table(session, schema, table),
-    }
 }
 
 /// Locks the table against other writers, looks again at what stands in the way, and deletes

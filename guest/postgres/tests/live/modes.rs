@@ -178,6 +178,35 @@ fn a_replace_names_all_that_stands_in_its_way() {
 }
 
 #[test]
+fn types_that_have_to_be_looked_up_do_not_stand_in_the_way() {
+    with_database("looked_up", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TYPE mood AS ENUM ('sad'); CREATE DOMAIN code AS text;
+             CREATE TABLE t (id int PRIMARY KEY, m mood, c code, l int[]); INSERT INTO t (id) VALUES (1);
+             CREATE TABLE others (t int REFERENCES t ON DELETE CASCADE)",
+        )?;
+        let session = open(database)?;
+        let offered = batch(vec![
+            ("id", ints(vec![1])),
+            ("m", texts(vec![Some("sad")])),
+            ("c", texts(vec![Some("x")])),
+            ("l", texts(vec![Some("{1}")])),
+        ])?;
+        let report = run(&session, "t", &offered, &upsert(&[], Duplicates::Fail))??;
+        assert_eq!((report.inserted, report.updated), (0, 1));
+        let error = failure(run(&session, "t", &offered, &mode(WriteMode::Replace))?)?;
+        assert!(error.message().contains("ON DELETE CASCADE"), "{error}");
+        query::execute(&session, "SELECT 1")?;
+        sql(runtime, database, "DROP TABLE others")?;
+        let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
+        assert_eq!((report.inserted, report.deleted), (1, 1));
+        Ok(())
+    });
+}
+
+#[test]
 fn a_trigger_that_keeps_rows_is_found_out() {
     with_database("kept", |runtime, database| {
         sql(

@@ -327,7 +327,7 @@ pub fn column_of_the_table() -> Vec<u8> {
     [
         message(b'C', b"BEGIN\0"),
         message(b'Z', b"T"),
-        answered(row_of(&["n", "integer", "23", "-1", "b", "f", "", ""])),
+        answered(row_of(&["n", "23", "-1", "f", "", ""])),
         answered(row_of(&["r", "f", "t", "t", "t", "t", "t", "t", "db"])),
         answered(Vec::new()),
     ]
