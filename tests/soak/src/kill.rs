@@ -52,7 +52,7 @@ impl<'s> Killer<'s> {
         let connector = self.connector.clone();
         let (watched, given) = (progress.clone(), task);
         let running = tokio::spawn(async move { import::run(&connector, &given, &watched).await });
-        progress.begun().await;
+        begun(&progress).await?;
         let begun = Instant::now();
         while !progress.is_committing() && !running.is_finished() {
             sleep(Duration::from_millis(1)).await;
@@ -85,7 +85,7 @@ impl<'s> Killer<'s> {
                 tokio::task::spawn_blocking(move || kill_process(&task, moment)).await?
             }
             Way::DropSink => {
-                let write = self.begin(task).await;
+                let write = self.begin(task).await?;
                 sleep(plan.moment).await;
                 write.running.abort();
                 write.told().await
@@ -97,7 +97,7 @@ impl<'s> Killer<'s> {
                 import::run(&connector, &task, &Progress::default()).await
             }
             Way::KillBackend | Way::TerminateBackend => {
-                let write = self.begin(task).await;
+                let write = self.begin(task).await?;
                 let begun = Instant::now();
                 let sql = self.server.sql(DATABASE).await?;
                 sleep(plan.moment.saturating_sub(begun.elapsed())).await;
@@ -118,16 +118,16 @@ impl<'s> Killer<'s> {
     }
 
     /// Begins a write in this process, and waits until it has connected.
-    async fn begin(&self, task: Task) -> Write {
+    async fn begin(&self, task: Task) -> Result<Write> {
         let progress = Progress::default();
         let (connector, given, watched) = (self.connector.clone(), task.clone(), progress.clone());
         let running = tokio::spawn(async move { import::run(&connector, &given, &watched).await });
-        progress.begun().await;
-        Write {
+        begun(&progress).await?;
+        Ok(Write {
             task,
             progress,
             running,
-        }
+        })
     }
 }
 
@@ -150,6 +150,13 @@ impl Write {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Waits until a write has connected.
+async fn begun(progress: &Progress) -> Result<()> {
+    timeout(PATIENCE, progress.begun())
+        .await
+        .context("the write did not begin")
 }
 
 /// A process of its own writes, and is killed. Blocks.
@@ -202,7 +209,7 @@ async fn stop_runtime(task: &Task, moment: Duration) -> Result<Told> {
         let connector = import::connector(&given.cache, Limits::default()).await?;
         import::run(&connector, &given, &watched).await
     });
-    progress.begun().await;
+    begun(&progress).await?;
     sleep(moment).await;
     // Tasks are dropped where they wait, without running to any end.
     runtime.shutdown_background();
