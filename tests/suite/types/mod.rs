@@ -3,6 +3,7 @@
 //! Each case goes through all three ways of reading: `read` (by COPY where every column has a
 //! binary form), `preview` and `query` (a portal), which have to agree.
 
+mod edge;
 mod others;
 mod results;
 mod scalars;
