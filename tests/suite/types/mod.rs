@@ -5,6 +5,7 @@
 
 mod edge;
 mod others;
+mod random;
 mod results;
 mod scalars;
 mod times;
