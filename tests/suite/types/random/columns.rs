@@ -379,8 +379,8 @@ fn grid(element: Kind) -> Kind {
                         .collect();
                     let inner = lists(item.clone(), &widths, values);
                     let metadata = [("dagflux:type".to_owned(), type_name.clone())];
-                    let field = Field::new("item", inner.data_type().clone(), true)
-                        .with_metadata(metadata);
+                    let field =
+                        Field::new("item", inner.data_type().clone(), true).with_metadata(metadata);
                     Arc::new(lists(Arc::new(field), &heights, Arc::new(inner))) as ArrayRef
                 })
             })

@@ -110,7 +110,7 @@ async fn there_and_back(connection: &mut Connection, batch: &RecordBatch) -> Res
     let fields = batch.schema();
     for ((written, read), field) in pairs.zip(fields.fields()) {
         let (written, read) = (bare(written), bare(read));
-        if written == read {
+        if written.as_ref() == read.as_ref() {
             continue;
         }
         let name = field.name();
