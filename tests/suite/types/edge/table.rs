@@ -23,6 +23,8 @@ const WITHOUT_EQUALITY: &[&str] = &[
     "document_path",
     "spot",
     "area",
+    "snapshot",
+    "boxes",
     "plain_documents",
 ];
 
@@ -143,7 +145,7 @@ impl<'d> Table<'d> {
             let count = |condition: String| {
                 format!(
                     "SELECT count(*) || coalesce(': ' || min(left(format('row %s: %s, %s', id, a, b), 300)), '')
-                     FROM (SELECT id, o.\"{name}\" AS a, c.\"{name}\" AS b FROM {one} o JOIN {other} c USING (id)) both
+                     FROM (SELECT id, o.\"{name}\" AS a, c.\"{name}\" AS b FROM {one} o JOIN {other} c USING (id)) AS joined
                      WHERE {condition}"
                 )
             };

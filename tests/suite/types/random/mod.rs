@@ -203,7 +203,7 @@ async fn what_is_read_is_written() -> Result<()> {
         let differences = format!(
             "SELECT count(*) || coalesce(': ' || min(left(format('row %s: %s, %s', id, a, b), 300)), '')
              FROM (SELECT id, s.{name}::text AS a, c.{name}::text AS b
-                   FROM served s JOIN copy c USING (id)) both
+                   FROM served s JOIN copy c USING (id)) AS joined
              WHERE a IS DISTINCT FROM b"
         );
         assert_eq!(value(&client, &differences).await?, "0", "{name}");

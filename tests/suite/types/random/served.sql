@@ -11,7 +11,7 @@ CREATE FUNCTION number() RETURNS bigint LANGUAGE sql VOLATILE AS
     $$ SELECT ((random() - 0.5) * 10 ^ (1 + random() * 17))::bigint $$;
 CREATE FUNCTION small() RETURNS int LANGUAGE sql VOLATILE AS $$ SELECT (random() * 2000 - 1000)::int $$;
 CREATE FUNCTION digits() RETURNS numeric LANGUAGE sql VOLATILE AS
-    $$ SELECT number()::numeric * number() / (1 + abs(number())) $$;
+    $$ SELECT number()::numeric * small() / (1 + abs(small())) $$;
 CREATE FUNCTION words() RETURNS text LANGUAGE sql VOLATILE AS $$
     SELECT coalesce(string_agg(CASE WHEN random() < 0.7 THEN chr(32 + (random() * 94)::int)
         WHEN random() < 0.5 THEN chr(161 + (random() * 40000)::int) ELSE E'\t' END, ''), '')
