@@ -55,7 +55,7 @@ async fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(chance::seed);
     let outcome = soak(&arguments, seed).await;
     if outcome.is_err() {
-        eprintln!("seed {seed}: repeat it with `cargo xtask soak --seed {seed}`");
+        eprintln!("seed {seed}: with `--seed {seed}` the moments are the same again");
     }
     succeeded(outcome)
 }

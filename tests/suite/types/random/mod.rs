@@ -172,7 +172,7 @@ fn retyped(data: Data, data_type: &DataType) -> Data {
         .expect("only names have changed")
 }
 
-/// Tables that the server fills, and how many rows each has.
+/// A table that the server fills with [`ROWS`] rows, and an empty copy.
 const SERVED: &str = include_str!("served.sql");
 
 #[tokio::test(flavor = "multi_thread")]
