@@ -52,15 +52,16 @@ async fn write(
 
 /// Asserts that the ledger has what the server counts, no more and no less.
 async fn account(table: &Table<'_>, losses: &[Loss], became: OnLoss) -> Result<()> {
-    let mut found: Vec<_> = losses
-        .iter()
-        .map(|loss| {
-            assert_eq!(loss.became, became, "{loss:?}");
-            assert!(!loss.example.is_empty(), "{loss:?}");
-            let (values, row) = (loss.values.to_string(), loss.first_row.to_string());
-            [loss.column.clone(), loss.reason.clone(), values, row]
-        })
-        .collect();
+    let mut found = Vec::new();
+    for loss in losses {
+        assert_eq!(loss.became, became, "{loss:?}");
+        let whole = table.text(&loss.column, loss.first_row).await?;
+        let example = loss.example.trim_end_matches('…');
+        assert!(!example.is_empty(), "{loss:?}");
+        assert!(whole.contains(example), "{loss:?} of {whole}");
+        let (values, row) = (loss.values.to_string(), loss.first_row.to_string());
+        found.push([loss.column.clone(), loss.reason.clone(), values, row]);
+    }
     found.sort();
     let expected = table.losses().await?;
     for expected in &expected {

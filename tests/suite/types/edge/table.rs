@@ -116,8 +116,13 @@ impl<'d> Table<'d> {
             .filter_map(|[.., row]| row.parse::<u64>().ok())
             .min()
             .unwrap_or_default();
-        let whole = format!("SELECT \"{name}\"::text FROM original WHERE id = {row}");
-        Ok((row.to_string(), value(&self.client, &whole).await?))
+        Ok((row.to_string(), self.text(name, row).await?))
+    }
+
+    /// A value of the original, as the server writes it.
+    pub async fn text(&self, name: &str, row: u64) -> Result<String> {
+        let text = format!("SELECT \"{name}\"::text FROM original WHERE id = {row}");
+        value(&self.client, &text).await
     }
 
     /// The type of every column.
