@@ -291,14 +291,15 @@ mod tests {
     #[test]
     fn lists_records_and_maps_survive() {
         let typed = |name: &str, kind: DataType, key: &str| {
-            let metadata = [("dagflux:type".to_owned(), key.to_owned())];
-            Field::new(name, kind, true).with_metadata(metadata.into())
+            let metadata =
+                std::collections::HashMap::from([("dagflux:type".to_owned(), key.to_owned())]);
+            Field::new(name, kind, true).with_metadata(metadata)
         };
         let list = |item: Field| DataType::List(Arc::new(item));
         let record = DataType::Struct(
             vec![
                 typed("days", DataType::Date32, "date"),
-                typed("hundreds", DataType::Decimal128(5, -2), "numeric(5,-2)"),
+                typed("span", INTERVAL, "interval"),
                 typed("large", DataType::Decimal256(60, 5), "numeric(60,5)"),
                 typed("key", DataType::FixedSizeBinary(16), "uuid"),
             ]
@@ -321,7 +322,7 @@ mod tests {
                 list(typed("item", record, "couple")),
                 &[
                     Some(
-                        "[{\"days\":\"2024-02-29\",\"hundreds\":\"12300\",\"large\":\"-1.5\",\"key\":\"00010203-0405-0607-0809-0a0b0c0d0e0f\"},null]",
+                        "[{\"days\":\"2024-02-29\",\"span\":\"1 mons\",\"large\":\"-1.5\",\"key\":\"\\\\x000102030405060708090a0b0c0d0e0f\"},null]",
                     ),
                     None,
                     Some("[{}]"),

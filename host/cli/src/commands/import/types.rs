@@ -257,7 +257,7 @@ mod tests {
             ("n numeric(12,2", "a parenthesis is not closed"),
             ("n numeric)", "a parenthesis is closed that was not opened"),
             ("\"n int", "a quote is not closed"),
-            ("\"\" int", "this is no column and its type: \"\"\"\" int\""),
+            ("\"\" int", "this is no column and its type: \"\"\" int\""),
         ] {
             let failure = parse(text).unwrap_err();
             assert_eq!(failure.message, format!("--schema: {expected}"), "{text}");
