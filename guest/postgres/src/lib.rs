@@ -54,6 +54,7 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::{
 
 use read::Selection;
 use rows::{Rows, Shared};
+use types::ledger::Choices;
 
 /// The component.
 pub struct Connector;
@@ -151,6 +152,7 @@ impl relational::GuestConnection for OpenConnection {
             &table.name,
             &selection,
             limits(&options),
+            &Choices::from(&options),
         )?;
         Ok(row_stream(rows))
     }
@@ -166,12 +168,15 @@ impl relational::GuestConnection for OpenConnection {
             &table.name,
             &selection,
             limits(&options.stream),
+            &Choices::from(&options.stream),
         )?;
         Ok(row_stream(rows))
     }
 
     fn query(&self, sql: String, options: StreamOptions) -> Result<RowStream, WitError> {
-        Ok(row_stream(query::query(&self.0, &sql, limits(&options))?))
+        let choices = Choices::from(&options);
+        let rows = query::query(&self.0, &sql, limits(&options), &choices)?;
+        Ok(row_stream(rows))
     }
 
     fn execute(&self, sql: String) -> Result<Outcome, WitError> {
@@ -217,7 +222,7 @@ impl relational::GuestRowStream for OpenRows {
     }
 
     fn losses(&self) -> Vec<Loss> {
-        Vec::new()
+        self.0.borrow().losses()
     }
 }
 

@@ -1,57 +1,118 @@
 //! What a statement will return, before it runs: columns, their types, and how to decode them.
 
-use std::collections::HashMap;
-
 use arrow_schema::Schema;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Error, Result};
 
+use crate::protocol::Violation;
 use crate::protocol::backend::{self, ColumnDescription, Message};
 use crate::session::{Session, unexpected};
-use crate::types::decode::RowDecoder;
-use crate::types::mapping::{self, Kind, Mapping};
+use crate::types::decode::{RowDecoder, Source};
+use crate::types::ledger::Choices;
+use crate::types::lookup;
+use crate::types::mapping::{self, Mapping};
+use crate::types::pg_type::Typed;
 
 /// The columns of a result.
 #[derive(Debug)]
 pub struct Plan {
-    /// How each arrives, and its name.
-    columns: Vec<(Kind, String)>,
+    /// How each is decoded.
+    sources: Vec<Source>,
     /// The Arrow schema.
     pub schema: Schema,
-    /// The statement, if it has to be parsed again: the question what its types are called has
-    /// taken its place as the unnamed statement. (A named one would get lost behind a pooler.)
+    /// Whether text is known to be UTF-8.
+    checked: bool,
+    /// The statement, if it has to be parsed again: the question what its types are has taken
+    /// its place as the unnamed statement. (A named one would get lost behind a pooler.)
     pub parse_again: Option<String>,
 }
 
 impl Plan {
     /// Whether every column can be had in the binary format.
     pub fn is_binary(&self) -> bool {
-        self.columns.iter().all(|(kind, _)| kind.is_binary())
+        self.sources.iter().all(|source| source.kind.is_binary())
     }
 
     /// The format to ask for, per column.
     pub fn formats(&self) -> impl Iterator<Item = i16> + '_ {
-        self.columns
+        self.sources
             .iter()
-            .map(|(kind, _)| i16::from(kind.is_binary()))
+            .map(|source| i16::from(source.kind.is_binary()))
     }
 
     /// A decoder for the rows.
-    pub fn decoder(&self, limits: BatchLimits, check_text: bool) -> RowDecoder {
-        RowDecoder::new(self.columns.iter().cloned(), limits, check_text)
+    pub fn decoder(&self, limits: BatchLimits) -> RowDecoder {
+        RowDecoder::new(self.sources.iter().cloned(), limits, self.checked)
     }
 }
 
 /// Opens a read-only transaction and has the server parse `sql` in it, which must be exactly
 /// one statement that returns rows. Nothing of it runs.
 ///
-/// One flight, and one more if the result has types whose names only the server knows.
+/// One flight, and one more if the result has types that only the server knows.
 ///
 /// # Errors
 /// `syntax`, `table-not-found`, `unsupported-statement`, ...: the session is then idle again.
-pub fn prepare(session: &mut Session, sql: &str) -> Result<Plan> {
+pub fn prepare(session: &mut Session, sql: &str, choices: &Choices) -> Result<Plan> {
     session.simple("BEGIN READ ONLY")?;
     session.describe(sql)?;
+    let columns = described(session)?;
+    let wanted: Vec<_> = columns
+        .iter()
+        .map(|column| (column.type_oid, column.modifier))
+        .collect();
+    let asks = wanted
+        .iter()
+        .any(|(type_oid, modifier)| Typed::known(*type_oid, *modifier).is_none());
+    let types = lookup::types(session, &wanted)?;
+    let mut plan = plan(
+        session,
+        columns
+            .iter()
+            .zip(&types)
+            .map(|(column, typed)| (column, typed, 1)),
+        choices,
+    )?;
+    plan.parse_again = asks.then(|| sql.to_owned());
+    Ok(plan)
+}
+
+/// Opens a read-only transaction and has the server parse `sql` in it, a statement of the
+/// connector's own that returns columns of a table.
+///
+/// Always one flight: what the table's columns are made of is asked for before it is known
+/// whether that is needed. The answer also tells what a description does not: domains, and the
+/// dimensions that arrays were declared with.
+///
+/// # Errors
+/// `table-not-found`, `column-not-found`, ...: the session is then idle again.
+pub fn prepare_table(
+    session: &mut Session,
+    schema: &str,
+    table: &str,
+    sql: &str,
+    choices: &Choices,
+) -> Result<Plan> {
+    session.simple("BEGIN READ ONLY")?;
+    lookup::ask_for_table(session, schema, table)?;
+    session.describe(sql)?;
+    let known = lookup::of_table(session.gather(1)?)?;
+    let columns = described(session)?;
+    let mut found = Vec::new();
+    for column in &columns {
+        let known = known
+            .iter()
+            .find(|known| known.name == column.name)
+            .filter(|known| known.typed.below_domains().pg.oid == column.type_oid)
+            // Someone has altered the table between the two.
+            .ok_or_else(|| Violation::new("a column that is not as the catalog has it"))?;
+        found.push((column, &known.typed, known.dimensions));
+    }
+    plan(session, found.into_iter(), choices)
+}
+
+/// The columns of the statement that was described, once all of the flight was answered.
+fn described(session: &mut Session) -> Result<Vec<ColumnDescription>> {
     let mut columns = None;
     let mut parameters = 0;
     while session.outstanding() > 0 {
@@ -81,87 +142,36 @@ pub fn prepare(session: &mut Session, sql: &str) -> Result<Plan> {
         )
         .with_hint("use a SELECT here, and `execute` for a statement that changes something"));
     };
-    plan(session, sql, columns)
+    Ok(columns)
 }
 
-fn plan(session: &mut Session, sql: &str, columns: Vec<ColumnDescription>) -> Result<Plan> {
-    let mappings: Vec<_> = columns
-        .iter()
-        .map(|column| mapping::map(column.type_oid, column.modifier))
-        .collect();
-    let named = name_types(session, &columns, &mappings)?;
-    let fields: Vec<_> = columns
-        .iter()
-        .zip(&mappings)
-        .map(|(column, mapping)| {
-            let server = named.get(&(column.type_oid, column.modifier));
-            mapping.field(
-                &column.name,
-                server.map(|server| server.name.as_str()),
-                server.and_then(|server| server.labels.as_deref()),
-            )
-        })
-        .collect();
-    Ok(Plan {
-        columns: mappings
-            .iter()
-            .zip(columns)
-            .map(|(mapping, column)| (mapping.kind, column.name))
-            .collect(),
-        schema: Schema::new(fields),
-        parse_again: (!named.is_empty()).then(|| sql.to_owned()),
-    })
-}
-
-/// What the server says of a type that only it can name.
-struct NamedType {
-    name: String,
-    labels: Option<String>,
-}
-
-/// Asks, once for all of them, what the types are called that are not in the static table.
-fn name_types(
+fn plan<'c>(
     session: &mut Session,
-    columns: &[ColumnDescription],
-    mappings: &[Mapping],
-) -> Result<HashMap<(u32, i32), NamedType>> {
-    let unknown: Vec<_> = columns
-        .iter()
-        .zip(mappings)
-        .filter(|(_, mapping)| mapping.name.is_none())
-        .map(|(column, _)| (column.type_oid, column.modifier))
-        .collect();
-    if unknown.is_empty() {
-        return Ok(HashMap::new());
+    columns: impl Iterator<Item = (&'c ColumnDescription, &'c Typed, u32)> + Clone,
+    choices: &Choices,
+) -> Result<Plan> {
+    if let Err(error) = choices.check(columns.clone().map(|(column, ..)| column.name.as_str())) {
+        session.settle()?;
+        return Err(error);
     }
-    let array = |values: Vec<String>| format!("{{{}}}", values.join(","));
-    let oids = array(unknown.iter().map(|(oid, _)| oid.to_string()).collect());
-    let modifiers = array(unknown.iter().map(|(_, m)| m.to_string()).collect());
-    let rows = session.rows(
-        "SELECT u.ord, pg_catalog.format_type(u.type, u.modifier), CASE t.typtype WHEN 'e' THEN \
-         (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)::pg_catalog.text \
-         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END \
-         FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.int4[])) \
-         WITH ORDINALITY AS u(type, modifier, ord) \
-         LEFT JOIN pg_catalog.pg_type t ON t.oid = u.type",
-        &[Some(&oids), Some(&modifiers)],
-    )?;
-    let mut named = HashMap::new();
-    for row in rows {
-        if let [Some(ordinal), Some(name), labels] = row.as_slice()
-            && let Some(key) = ordinal
-                .parse::<usize>()
-                .ok()
-                .and_then(|ordinal| unknown.get(ordinal.checked_sub(1)?))
-        {
-            named.insert(
-                *key,
-                NamedType {
-                    name: name.clone(),
-                    labels: labels.clone(),
-                },
-            );
-        }
-    }
-    Ok(named)
+    let checked = !session.text_is_unchecked();
+    let (sources, fields): (Vec<_>, Vec<_>) = columns
+        .map(|(column, typed, dimensions)| {
+            let choice = choices.of(&column.name);
+            let Mapping { kind, field } =
+                mapping::map(&column.name, typed, dimensions, choice, checked);
+            let source = Source {
+                kind,
+                name: column.name.clone(),
+                choice,
+            };
+            (source, field)
+        })
+        .unzip();
+    Ok(Plan {
+        sources,
+        schema: Schema::new(fields),
+        checked,
+        parse_again: None,
+    })
 }

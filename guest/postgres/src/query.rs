@@ -17,16 +17,17 @@ use crate::protocol::backend::{CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
 use crate::rows::{Rows, Shared};
 use crate::session::unexpected;
+use crate::types::ledger::Choices;
 
 /// Runs one statement that returns rows, read-only.
 ///
 /// # Errors
 /// `syntax`, `unsupported-statement`, `read-only`, ...
-pub fn query(shared: &Shared, sql: &str, limits: BatchLimits) -> Result<Rows> {
+pub fn query(shared: &Shared, sql: &str, limits: BatchLimits, choices: &Choices) -> Result<Rows> {
     let plan = {
         let mut session = shared.borrow_mut();
         session.begin()?;
-        plan::prepare(&mut session, sql)?
+        plan::prepare(&mut session, sql, choices)?
     };
     Rows::portal(shared, &plan, limits)
 }

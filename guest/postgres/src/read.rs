@@ -12,6 +12,7 @@ use crate::dialect::{qualified, quote};
 use crate::plan;
 use crate::rows::{Rows, Shared};
 use crate::sqlstate;
+use crate::types::ledger::Choices;
 
 /// What to read.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +33,7 @@ pub fn read(
     table: &str,
     selection: &Selection,
     limits: BatchLimits,
+    choices: &Choices,
 ) -> Result<Rows> {
     let (plan, select, schema) = {
         let mut session = shared.borrow_mut();
@@ -41,9 +43,9 @@ pub fn read(
             None => session.parameters().schema.clone(),
         };
         let select = statement(&schema, table, selection);
-        let plan = plan::prepare(&mut session, &select).map_err(|error| {
-            sqlstate::about_table(error, "SELECT", &schema, table, session.user())
-        })?;
+        let plan = plan::prepare_table(&mut session, &schema, table, &select, choices).map_err(
+            |error| sqlstate::about_table(error, "SELECT", &schema, table, session.user()),
+        )?;
         (plan, select, schema)
     };
     // A few rows are not worth a statement of their own.

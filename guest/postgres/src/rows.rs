@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use dagflux_guest::bindings::exports::dagflux::connector::relational::Loss;
 use dagflux_guest::{BatchLimits, Error, Result, ipc, log};
 
 use crate::plan::Plan;
@@ -98,7 +99,7 @@ impl Rows {
         Ok(Self {
             session: Rc::clone(shared),
             schema,
-            decoder: plan.decoder(limits, session.text_is_unchecked()),
+            decoder: plan.decoder(limits),
             source,
             state: State::Running,
             table: None,
@@ -135,6 +136,11 @@ impl Rows {
         })
     }
 
+    /// What was not carried as it is, so far.
+    pub fn losses(&self) -> Vec<Loss> {
+        self.decoder.losses()
+    }
+
     fn pull(&mut self) -> Result<Option<Vec<u8>>> {
         let mut session = self.session.borrow_mut();
         loop {
@@ -151,7 +157,7 @@ impl Rows {
                     .each_body(backend::COPY_DATA, |data| copy_data(source, decoder, data))?,
             };
             if stopped == Stopped::Kept {
-                return decoder.take().map(Some);
+                return Ok(Some(decoder.take()));
             }
             match session.receive()? {
                 Message::ParseComplete
@@ -165,7 +171,7 @@ impl Rows {
                     if decoder.is_empty() {
                         return Ok(None);
                     }
-                    return decoder.take().map(Some);
+                    return Ok(Some(decoder.take()));
                 }
                 _ => return Err(unexpected("among rows")),
             }

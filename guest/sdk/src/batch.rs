@@ -35,6 +35,13 @@ pub enum Layout {
     Variable,
     /// No values at all: every row is null.
     Null,
+    /// Any number of rows of the one child each, found by 32-bit offsets. A map is a list
+    /// whose child is a struct of key and value.
+    List,
+    /// This many rows of the one child each.
+    FixedList(usize),
+    /// One row of every child each.
+    Struct,
 }
 
 impl Layout {
@@ -44,8 +51,8 @@ impl Layout {
         match self {
             Layout::Bits => 1,
             Layout::Fixed(width) => width,
-            Layout::Variable => 4,
-            Layout::Null => 0,
+            Layout::Variable | Layout::List => 4,
+            Layout::Null | Layout::FixedList(_) | Layout::Struct => 0,
         }
     }
 }
@@ -65,6 +72,8 @@ pub struct ColumnBuilder {
     ends: Vec<u8>,
     /// One bit per row, empty while there is no null.
     validity: Vec<u8>,
+    /// What a column of lists or structs is made of.
+    children: Vec<ColumnBuilder>,
 }
 
 impl ColumnBuilder {
@@ -74,7 +83,8 @@ impl ColumnBuilder {
             Layout::Bits => (rows.div_ceil(8), 0),
             Layout::Fixed(width) => (rows.saturating_mul(width), 0),
             Layout::Variable => (rows.saturating_mul(8), rows.saturating_mul(4)),
-            Layout::Null => (0, 0),
+            Layout::List => (0, rows.saturating_mul(4)),
+            Layout::Null | Layout::FixedList(_) | Layout::Struct => (0, 0),
         };
         Self {
             layout,
@@ -83,7 +93,16 @@ impl ColumnBuilder {
             data: Vec::with_capacity(data),
             ends: Vec::with_capacity(ends),
             validity: Vec::new(),
+            children: Vec::new(),
         }
+    }
+
+    /// An empty column of lists or structs: one child for a list, one for each field of a
+    /// struct.
+    pub fn nested(layout: Layout, children: Vec<ColumnBuilder>) -> Self {
+        let mut builder = Self::new(layout, 0);
+        builder.children = children;
+        builder
     }
 
     /// How the values lie.
@@ -99,6 +118,26 @@ impl ColumnBuilder {
     /// How many of them are null.
     pub fn nulls(&self) -> usize {
         self.nulls
+    }
+
+    /// What the column is made of.
+    pub fn children(&self) -> &[ColumnBuilder] {
+        &self.children
+    }
+
+    /// One of the columns this one is made of, to push into.
+    #[inline]
+    pub fn child(&mut self, at: usize) -> Option<&mut ColumnBuilder> {
+        self.children.get_mut(at)
+    }
+
+    /// The bytes of all buffers so far, those of the children included.
+    pub fn buffer_bytes(&self) -> usize {
+        let own = self.data.len() + self.ends.len() + self.validity.len();
+        self.children
+            .iter()
+            .map(ColumnBuilder::buffer_bytes)
+            .fold(own, usize::saturating_add)
     }
 
     pub(crate) fn data(&self) -> &[u8] {
@@ -138,6 +177,16 @@ impl ColumnBuilder {
         self.mark_valid();
     }
 
+    /// Ends a value of a column of lists or structs, whose parts were pushed into the
+    /// children before.
+    #[inline]
+    pub fn push_nested(&mut self) {
+        if self.layout == Layout::List {
+            self.push_end();
+        }
+        self.mark_valid();
+    }
+
     /// Appends a null.
     pub fn push_null(&mut self) {
         match self.layout {
@@ -146,7 +195,13 @@ impl ColumnBuilder {
                 let filled = self.data.len().saturating_add(width);
                 self.data.resize(filled, 0);
             }
-            Layout::Variable => self.push_end(),
+            Layout::Variable | Layout::List => self.push_end(),
+            Layout::FixedList(length) => {
+                for child in &mut self.children {
+                    (0..length).for_each(|_| child.push_null());
+                }
+            }
+            Layout::Struct => self.children.iter_mut().for_each(ColumnBuilder::push_null),
             Layout::Null => {
                 self.rows = self.rows.saturating_add(1);
                 self.nulls = self.rows;
@@ -166,34 +221,6 @@ impl ColumnBuilder {
         self.rows = self.rows.saturating_add(1);
     }
 
-    /// The bytes of variable values so far.
-    #[inline]
-    pub fn variable_bytes(&self) -> usize {
-        match self.layout {
-            Layout::Variable => self.data.len(),
-            _ => 0,
-        }
-    }
-
-    /// Finds the first row whose text is not UTF-8.
-    pub fn invalid_text(&self) -> Option<usize> {
-        // The whole buffer at once is fast; only text that is not plain ASCII needs a look
-        // at where its values begin and end.
-        if self.layout != Layout::Variable || self.data.is_ascii() {
-            return None;
-        }
-        let mut from = 0;
-        for (row, end) in self.ends.as_chunks::<4>().0.iter().enumerate() {
-            let to = u32::from_le_bytes(*end) as usize;
-            let value = self.data.get(from..to).unwrap_or_default();
-            if std::str::from_utf8(value).is_err() {
-                return Some(row);
-            }
-            from = to;
-        }
-        None
-    }
-
     /// Forgets the rows and keeps the memory.
     pub fn clear(&mut self) {
         self.rows = 0;
@@ -201,12 +228,17 @@ impl ColumnBuilder {
         self.data.clear();
         self.ends.clear();
         self.validity.clear();
+        self.children.iter_mut().for_each(ColumnBuilder::clear);
     }
 
     #[inline(always)]
     fn push_end(&mut self) {
+        let length = match self.layout {
+            Layout::List => self.children.first().map_or(0, |child| child.rows),
+            _ => self.data.len(),
+        };
         // `BatchLimits` and the limit on one message keep a batch below 2 GiB.
-        let end = u32::try_from(self.data.len()).unwrap_or(u32::MAX);
+        let end = u32::try_from(length).unwrap_or(u32::MAX);
         self.ends.extend_from_slice(&end.to_le_bytes());
     }
 

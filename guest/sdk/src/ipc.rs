@@ -49,15 +49,7 @@ pub fn batch_message<'a>(
     let mut body = Body::default();
     let mut nodes = Vec::new();
     for column in columns {
-        nodes.push(FieldNode::new(rows as i64, column.nulls() as i64));
-        if column.layout() == Layout::Null {
-            continue;
-        }
-        body.plan(column.validity());
-        if column.layout() == Layout::Variable {
-            body.plan_offsets(column.ends());
-        }
-        body.plan(column.data());
+        plan_column(column, &mut nodes, &mut body);
     }
 
     let mut fbb = FlatBufferBuilder::with_capacity(1024);
@@ -92,6 +84,27 @@ pub fn batch_message<'a>(
         out.resize(out.len().next_multiple_of(ALIGNMENT), 0);
     }
     out
+}
+
+/// A column's nodes and buffers, then those of what it is made of.
+fn plan_column<'a>(column: &'a ColumnBuilder, nodes: &mut Vec<FieldNode>, body: &mut Body<'a>) {
+    nodes.push(FieldNode::new(column.rows() as i64, column.nulls() as i64));
+    if column.layout() == Layout::Null {
+        return;
+    }
+    body.plan(column.validity());
+    match column.layout() {
+        Layout::Variable => {
+            body.plan_offsets(column.ends());
+            body.plan(column.data());
+        }
+        Layout::List => body.plan_offsets(column.ends()),
+        Layout::FixedList(_) | Layout::Struct => {}
+        _ => body.plan(column.data()),
+    }
+    for child in column.children() {
+        plan_column(child, nodes, body);
+    }
 }
 
 /// The parts of a message's body and where each will lie.

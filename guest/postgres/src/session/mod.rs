@@ -350,20 +350,27 @@ impl Session {
         }
     }
 
-    /// Runs one statement of the connector's own and gathers its rows, as text. What was put
-    /// into the flight before runs before it.
+    /// Puts one statement of the connector's own into the flight, to be run with parameters.
     ///
     /// # Errors
-    /// What the server reports.
-    pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
+    /// When it holds a NUL byte.
+    pub fn ask(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<()> {
         self.parse(sql)?;
         frontend::bind_and_execute(parameters, std::iter::empty(), self.stream.outbox())?;
         self.sync();
+        Ok(())
+    }
+
+    /// Gathers the rows of a statement that was asked, as text, until `left` parts of the
+    /// flight are not answered yet. What was put into the flight before runs before it.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub fn gather(&mut self, left: u32) -> Result<Vec<TextRow>> {
         let mut rows = Vec::new();
-        loop {
+        while self.outstanding > left {
             match self.receive()? {
                 Message::DataRow(row) => rows.push(backend::text_row(&row)?),
-                Message::ReadyForQuery(_) if self.outstanding == 0 => return Ok(rows),
                 Message::ReadyForQuery(_)
                 | Message::ParseComplete
                 | Message::BindComplete
@@ -371,6 +378,16 @@ impl Session {
                 _ => return Err(unexpected("among the rows of a catalog query")),
             }
         }
+        Ok(rows)
+    }
+
+    /// Runs one statement of the connector's own and gathers its rows, as text.
+    ///
+    /// # Errors
+    /// What the server reports.
+    pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
+        self.ask(sql, parameters)?;
+        self.gather(0)
     }
 
     /// How many parts of the flight are not answered yet.

@@ -3,24 +3,27 @@
 //! A row has the same layout in a `DataRow` of a query and in a tuple of a binary `COPY`: the
 //! number of columns (16 bits), then for each its length (32 bits; -1 for null) and its bytes.
 //! One decoder serves both. It is the path every cell takes, so it allocates nothing per cell
-//! and decides only once per cell what to do.
+//! and decides only once per cell what to do. Values with parts are [`super::nested`]'s.
 //!
 //! # What does not fit
 //!
-//! NaN and the infinities of `numeric`, infinite dates and timestamps, `24:00:00`, and
-//! whatever is outside the range of the Arrow type is never changed silently. All of it passes
-//! through `RowDecoder::misfit`, which fails with the column, the row and the value. That is
-//! the place for a loss ledger (fail, null, or text, per read).
+//! NaN of `numeric`, infinite dates and timestamps, `24:00:00`, and whatever else the Arrow
+//! type cannot hold is never changed silently. All of it comes out of [`push`] as a
+//! [`Misfit`], and what becomes of it is the caller's choice: the read fails, or the value
+//! becomes null and is entered in the [`Ledger`]. (The third choice, text, was made when the
+//! column was mapped.)
 #![deny(clippy::arithmetic_side_effects)]
 
-use bytes::BytesMut;
+use std::borrow::Cow;
+
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{Loss, OnLoss};
 use dagflux_guest::{BatchLimits, ColumnBuilder, Error, Result, ipc};
 
-use super::cell::Cell;
-use super::encode;
+use super::ledger::Ledger;
 use super::mapping::Kind;
 use super::numeric::{self, Misfit as NumericMisfit};
+use super::{nested, show, told};
 use crate::protocol::Violation;
 
 /// Days from 1970-01-01 to 2000-01-01.
@@ -33,23 +36,60 @@ const DAY_MICROS: i64 = 86_400_000_000;
 /// How many rows a column has room for to begin with.
 const INITIAL_ROWS: usize = 1024;
 
+/// A column to be decoded.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// How its values arrive.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// What becomes of values that do not fit.
+    pub choice: OnLoss,
+}
+
 /// A column being decoded.
 #[derive(Debug)]
 struct Column {
-    kind: Kind,
-    name: String,
+    source: Source,
+    /// Whether a value takes more than one step.
+    involved: bool,
+    /// Whether only the buffers tell how many bytes the values take.
+    measured: bool,
     builder: ColumnBuilder,
 }
 
 /// Why a value cannot be carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Misfit {
+pub enum Misfit {
     /// It has no counterpart in the Arrow type: what it is instead.
     Value(&'static str),
     /// It is outside the range of the Arrow type.
     OutOfRange,
+    /// It is an array of so many dimensions, and the column was declared with another number.
+    Dimensions(usize),
+    /// It is an array that does not begin at 1.
+    Bounds,
+    /// It is not text.
+    NotText,
     /// The bytes are not in the format of the type.
     Malformed,
+}
+
+impl Misfit {
+    /// The reason, in a word or two.
+    pub fn reason(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Misfit::Value(value) => value,
+            Misfit::OutOfRange => "out of range",
+            Misfit::Dimensions(1) => "1 dimension",
+            Misfit::Dimensions(dimensions) => {
+                return Cow::Owned(format!("{dimensions} dimensions"));
+            }
+            Misfit::Bounds => "other lower bound than 1",
+            Misfit::NotText => "not UTF-8",
+            Misfit::Malformed => "malformed",
+        })
+    }
 }
 
 impl From<NumericMisfit> for Misfit {
@@ -64,13 +104,63 @@ impl From<NumericMisfit> for Misfit {
     }
 }
 
+/// A value that cannot be carried, and as the server would write it.
+#[derive(Debug)]
+pub struct Unfit {
+    /// Why.
+    pub misfit: Misfit,
+    /// The value.
+    pub value: String,
+}
+
+/// Where misfits of one column and row are dealt with.
+pub struct Account<'a> {
+    /// What the caller chose.
+    pub choice: OnLoss,
+    /// Whether text is known to be UTF-8.
+    pub checked: bool,
+    column: usize,
+    row: u64,
+    ledger: &'a mut Ledger,
+}
+
+impl Account<'_> {
+    /// Deals with a value that does not fit: enters it, and makes it null, if that was chosen.
+    ///
+    /// # Errors
+    /// The value itself, if it has to fail the read.
+    #[cold]
+    pub fn settle(
+        &mut self,
+        kind: &Kind,
+        builder: &mut ColumnBuilder,
+        misfit: Misfit,
+        bytes: &[u8],
+    ) -> Result<(), Unfit> {
+        let value = show::value(kind, bytes);
+        if self.choice != OnLoss::Null || misfit == Misfit::Malformed {
+            return Err(Unfit { misfit, value });
+        }
+        builder.push_null();
+        self.enter(misfit, OnLoss::Null, || value);
+        Ok(())
+    }
+
+    /// Enters a value in the ledger.
+    pub fn enter(&mut self, misfit: Misfit, became: OnLoss, example: impl FnOnce() -> String) {
+        self.ledger
+            .enter(self.column, misfit.reason(), became, self.row, example);
+    }
+}
+
 /// Gathers rows until they make a batch.
 #[derive(Debug)]
 pub struct RowDecoder {
     columns: Vec<Column>,
     limits: BatchLimits,
-    /// Whether text must be checked here: a database without an encoding sends any bytes.
-    check_text: bool,
+    /// Whether text is known to be UTF-8: a database without an encoding sends any bytes.
+    checked: bool,
+    ledger: Ledger,
     /// Rows of the batches already taken.
     taken: u64,
     rows: usize,
@@ -78,39 +168,44 @@ pub struct RowDecoder {
     row_width: usize,
     /// The bytes of variable values so far.
     variable: usize,
+    /// The bytes of columns whose values take other room than they arrive in, so far.
+    measured: usize,
 }
 
 impl RowDecoder {
     /// A decoder for rows of the given columns.
     pub fn new(
-        columns: impl IntoIterator<Item = (Kind, String)>,
+        sources: impl IntoIterator<Item = Source>,
         limits: BatchLimits,
-        check_text: bool,
+        checked: bool,
     ) -> Self {
-        let columns: Vec<_> = columns.into_iter().collect();
+        // Most results are small; the buffers of a large one grow once and are kept.
+        let rows = limits.rows.min(INITIAL_ROWS);
+        let columns: Vec<_> = sources
+            .into_iter()
+            .map(|source| Column {
+                builder: source.kind.builder(rows),
+                involved: source.kind.is_nested() || matches!(source.kind, Kind::Told(_)),
+                measured: source.kind.is_nested() || source.kind == Kind::Numeric,
+                source,
+            })
+            .collect();
         let row_width = columns
             .iter()
             // One byte for the bitmaps of a column is more than they take.
-            .map(|(kind, _)| kind.layout().row_width().saturating_add(1))
+            .map(|column| column.builder.layout().row_width().saturating_add(1))
             .sum::<usize>()
             .max(1);
-        // Most results are small; the buffers of a large one grow once and are kept.
-        let rows = limits.rows.min(INITIAL_ROWS);
         Self {
-            columns: columns
-                .into_iter()
-                .map(|(kind, name)| Column {
-                    kind,
-                    name,
-                    builder: ColumnBuilder::new(kind.layout(), rows),
-                })
-                .collect(),
+            columns,
             limits,
-            check_text,
+            checked,
+            ledger: Ledger::default(),
             taken: 0,
             rows: 0,
             row_width,
             variable: 0,
+            measured: 0,
         }
     }
 
@@ -126,6 +221,7 @@ impl RowDecoder {
                 .row_width
                 .saturating_mul(after)
                 .saturating_add(self.variable)
+                .saturating_add(self.measured)
                 .saturating_add(length)
                 <= self.limits.bytes
     }
@@ -133,6 +229,15 @@ impl RowDecoder {
     /// Whether there is nothing to take.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
+    }
+
+    /// What was not carried as it is, so far.
+    pub fn losses(&self) -> Vec<Loss> {
+        self.ledger.losses(|column| {
+            self.columns
+                .get(column)
+                .map_or("", |column| column.source.name.as_str())
+        })
     }
 
     /// Takes in one row.
@@ -150,6 +255,7 @@ impl RowDecoder {
             ));
         }
         let mut variable: usize = 0;
+        let mut measured: usize = 0;
         for (at, column) in self.columns.iter_mut().enumerate() {
             let Some((length, tail)) = rest.split_first_chunk::<4>() else {
                 return Err(malformed("a row that ends early"));
@@ -160,6 +266,9 @@ impl RowDecoder {
                     return Err(malformed("a value of negative length"));
                 }
                 column.builder.push_null();
+                if column.measured {
+                    measured = measured.saturating_add(column.builder.buffer_bytes());
+                }
                 rest = tail;
                 continue;
             }
@@ -167,31 +276,40 @@ impl RowDecoder {
                 return Err(malformed("a value longer than its row"));
             };
             rest = tail;
-            if let Err(misfit) = push(column.kind, &mut column.builder, value) {
-                return Err(self.misfit(at, misfit, value));
+            let kind = &column.source.kind;
+            let fits = match column.involved {
+                false => push(kind, &mut column.builder, value, self.checked),
+                true => Err(Misfit::Malformed),
+            };
+            if let Err(misfit) = fits {
+                let account = Account {
+                    choice: column.source.choice,
+                    checked: self.checked,
+                    column: at,
+                    row: self
+                        .taken
+                        .saturating_add(self.rows as u64)
+                        .saturating_add(1),
+                    ledger: &mut self.ledger,
+                };
+                column.take_in(value, misfit, account)?;
             }
-            variable = variable.saturating_add(value.len());
+            match column.measured {
+                true => measured = measured.saturating_add(column.builder.buffer_bytes()),
+                false => variable = variable.saturating_add(value.len()),
+            }
         }
         if !rest.is_empty() {
             return Err(malformed("a row with bytes behind its last column"));
         }
         self.rows = self.rows.saturating_add(1);
         self.variable = self.variable.saturating_add(variable);
+        self.measured = measured;
         Ok(())
     }
 
     /// The rows gathered, as a message for the host. The decoder is then empty.
-    ///
-    /// # Errors
-    /// `value` when text is not UTF-8.
-    pub fn take(&mut self) -> Result<Vec<u8>> {
-        if self.check_text {
-            for column in self.columns.iter().filter(|column| column.kind.is_text()) {
-                if let Some(row) = column.builder.invalid_text() {
-                    return Err(self.invalid_text(&column.name, row));
-                }
-            }
-        }
+    pub fn take(&mut self) -> Vec<u8> {
         let message =
             ipc::batch_message(self.columns.iter().map(|column| &column.builder), self.rows);
         for column in &mut self.columns {
@@ -200,80 +318,67 @@ impl RowDecoder {
         self.taken = self.taken.saturating_add(self.rows as u64);
         self.rows = 0;
         self.variable = 0;
-        Ok(message)
+        self.measured = 0;
+        message
     }
+}
 
-    /// What becomes of a value that cannot be carried.
-    #[cold]
-    fn misfit(&self, column: usize, misfit: Misfit, bytes: &[u8]) -> Error {
-        let Some(column) = self.columns.get(column) else {
-            return Error::internal("a value of a column that does not exist");
+impl Column {
+    /// Takes in a value that needs more than one step, or that does not fit for the reason
+    /// given.
+    fn take_in(&mut self, value: &[u8], misfit: Misfit, mut account: Account<'_>) -> Result<()> {
+        let row = account.row;
+        let Source { kind, .. } = &self.source;
+        let taken = match kind {
+            Kind::Told(natural) => {
+                told::push(natural, &mut self.builder, value, &mut account);
+                Ok(())
+            }
+            kind if self.involved => nested::push(kind, &mut self.builder, value, &mut account),
+            kind => account.settle(kind, &mut self.builder, misfit, value),
         };
-        let name = column.name.as_str();
-        let value = match misfit {
+        taken.map_err(|unfit| self.source.error(&unfit, row))
+    }
+}
+
+impl Source {
+    /// The failure that a value is.
+    #[cold]
+    fn error(&self, unfit: &Unfit, row: u64) -> Error {
+        let name = self.name.as_str();
+        let value = unfit.value.as_str();
+        let (what, hint) = match unfit.misfit {
             Misfit::Malformed => {
                 return Error::from(Violation::new(format!(
                     "a value of the column \"{name}\" is not in the format of its type"
                 )));
             }
-            Misfit::Value(value) => value.to_owned(),
-            Misfit::OutOfRange => show(column.kind, bytes),
+            Misfit::NotText => (
+                "text that is not UTF-8".to_owned(),
+                "the database has no encoding of its own (SQL_ASCII): convert the text in a query with convert_from(...), or choose null for such values".to_owned(),
+            ),
+            misfit => (
+                match misfit {
+                    Misfit::Dimensions(_) | Misfit::Bounds => {
+                        format!("{value} ({}), which its Arrow type cannot carry", misfit.reason())
+                    }
+                    _ => format!("{value}, which its Arrow type cannot carry"),
+                },
+                format!(
+                    "choose what becomes of such values, null or text, for this read; or convert them in a query, for example with {}::text",
+                    crate::dialect::quote(name)
+                ),
+            ),
         };
-        self.value_error(
-            name,
-            self.rows,
-            &value,
-            &format!("the column \"{name}\" holds {value}, which its Arrow type cannot carry"),
+        Error::new(
+            ErrorKind::Value,
+            format!("the column \"{name}\" holds {what} (row {row})"),
         )
-        .with_hint(format!(
-            "leave the row out or convert the value in a query, for example with CASE or with {}::text",
-            crate::dialect::quote(name)
-        ))
+        .with_hint(hint)
+        .with_attribute("column", name)
+        .with_attribute("row", row.to_string())
+        .with_attribute("value", value)
     }
-
-    #[cold]
-    fn invalid_text(&self, name: &str, row: usize) -> Error {
-        self.value_error(
-            name,
-            row,
-            "bytes that are not UTF-8",
-            &format!("the column \"{name}\" holds text that is not UTF-8"),
-        )
-        .with_hint("the database has no encoding of its own (SQL_ASCII): convert the text in a query with convert_from(...)")
-    }
-
-    fn value_error(&self, column: &str, row: usize, value: &str, message: &str) -> Error {
-        let row = self.taken.saturating_add(row as u64).saturating_add(1);
-        Error::new(ErrorKind::Value, format!("{message} (row {row})"))
-            .with_attribute("column", column)
-            .with_attribute("row", row.to_string())
-            .with_attribute("value", value)
-    }
-}
-
-/// A value that is out of range, as the server would write it.
-fn show(kind: Kind, bytes: &[u8]) -> String {
-    let cell = match (kind, bytes) {
-        (Kind::Date, bytes) => bytes.try_into().map(i32::from_be_bytes).map(Cell::Date),
-        (Kind::Timestamp, bytes) => bytes
-            .try_into()
-            .map(i64::from_be_bytes)
-            .map(Cell::Timestamp),
-        (Kind::Interval, bytes) => bytes.try_into().map(u128::from_be_bytes).map(|value| {
-            let (micros, days, months) = interval_parts(value);
-            Cell::Interval {
-                months,
-                days,
-                micros,
-            }
-        }),
-        _ => return "a number of more digits than its type has".into(),
-    };
-    let mut out = BytesMut::new();
-    if let Ok(cell) = cell {
-        encode::text(cell, &mut out);
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cold]
@@ -296,16 +401,35 @@ fn swapped<const N: usize>(builder: &mut ColumnBuilder, value: &[u8]) -> Result<
 }
 
 #[inline(always)]
-fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Misfit> {
+fn text(builder: &mut ColumnBuilder, value: &[u8], checked: bool) -> Result<(), Misfit> {
+    if !checked && std::str::from_utf8(value).is_err() {
+        return Err(Misfit::NotText);
+    }
+    builder.push_bytes(value);
+    Ok(())
+}
+
+/// Appends a value without parts. After a misfit nothing was appended.
+///
+/// # Errors
+/// When it does not fit, or is not in the format of its type.
+#[inline(always)]
+pub fn push(
+    kind: &Kind,
+    builder: &mut ColumnBuilder,
+    value: &[u8],
+    checked: bool,
+) -> Result<(), Misfit> {
     match kind {
         Kind::Int2 => swapped::<2>(builder, value)?,
         Kind::Int4 | Kind::Oid | Kind::Float4 => swapped::<4>(builder, value)?,
         Kind::Int8 | Kind::Float8 => swapped::<8>(builder, value)?,
         Kind::Decimal128 { precision, scale } => {
-            let value = numeric::to_i128(value, precision, scale)?;
+            let value = numeric::to_i128(value, *precision, *scale)?;
             builder.push_fixed(value.to_le_bytes());
         }
-        Kind::Text | Kind::Bytea | Kind::Output => builder.push_bytes(value),
+        Kind::Text | Kind::Output => text(builder, value, checked)?,
+        Kind::Bytea => builder.push_bytes(value),
         Kind::Date => {
             let value = match i32::from_be_bytes(exact(value)?) {
                 i32::MAX => return Err(Misfit::Value("infinity")),
@@ -336,7 +460,7 @@ fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Mis
         }
         Kind::Uuid => builder.push_fixed(exact::<16>(value)?),
         Kind::Jsonb => match value.split_first() {
-            Some((1, json)) => builder.push_bytes(json),
+            Some((1, json)) => text(builder, json, checked)?,
             _ => return Err(Misfit::Malformed),
         },
         Kind::Interval => {
@@ -344,15 +468,26 @@ fn push(kind: Kind, builder: &mut ColumnBuilder, value: &[u8]) -> Result<(), Mis
             builder.push_fixed(value);
         }
         Kind::Decimal256 { precision, scale } => {
-            let value = numeric::to_i256(value, precision, scale)?;
+            let value = numeric::to_i256(value, *precision, *scale)?;
             builder.push_fixed(value.to_le_bytes());
         }
+        Kind::Numeric => {
+            let mut text = Vec::with_capacity(64);
+            numeric::to_text(value, &mut text)?;
+            builder.push_bytes(&text);
+        }
+        Kind::List { .. }
+        | Kind::Struct(_)
+        | Kind::Hstore
+        | Kind::Vector { .. }
+        | Kind::TextList { .. }
+        | Kind::Told(_) => return Err(Misfit::Malformed),
     }
     Ok(())
 }
 
 /// Microseconds, days and months of an interval's sixteen bytes.
-fn interval_parts(value: u128) -> (i64, i32, i32) {
+pub fn interval_parts(value: u128) -> (i64, i32, i32) {
     ((value >> 64) as i64, (value >> 32) as i32, value as i32)
 }
 

@@ -4,8 +4,6 @@
 
 use std::fmt::Write;
 
-use bytes::{BufMut, BytesMut};
-
 use super::cell::Cell;
 use super::numeric;
 
@@ -13,43 +11,23 @@ use super::numeric;
 pub const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with.
 pub const BINARY_TRAILER: &[u8] = &[0xff, 0xff];
+/// A null in the binary format: the length -1.
+pub const BINARY_NULL: [u8; 4] = [0xff; 4];
 
 /// Appends a cell in the binary format: its length, then its bytes.
-#[inline]
-pub fn binary(cell: Cell<'_>, out: &mut BytesMut) {
+pub fn binary(cell: Cell<'_>, out: &mut Vec<u8>) {
     match cell {
-        Cell::Null => out.put_i32(-1),
-        Cell::Bool(value) => {
-            out.put_i32(1);
-            out.put_u8(value.into());
-        }
-        Cell::Int2(value) => {
-            out.put_i32(2);
-            out.put_i16(value);
-        }
-        Cell::Int4(value) | Cell::Date(value) => {
-            out.put_i32(4);
-            out.put_i32(value);
-        }
-        Cell::Oid(value) => {
-            out.put_i32(4);
-            out.put_u32(value);
-        }
-        Cell::Float4(value) => {
-            out.put_i32(4);
-            out.put_f32(value);
-        }
+        Cell::Null => out.extend_from_slice(&BINARY_NULL),
+        Cell::Bool(value) => bytes(&[u8::from(value)], out),
+        Cell::Int2(value) => bytes(&value.to_be_bytes(), out),
+        Cell::Int4(value) | Cell::Date(value) => bytes(&value.to_be_bytes(), out),
+        Cell::Oid(value) => bytes(&value.to_be_bytes(), out),
+        Cell::Float4(value) => bytes(&value.to_be_bytes(), out),
         Cell::Int8(value)
         | Cell::Time(value)
         | Cell::Timestamp(value)
-        | Cell::TimestampTz(value) => {
-            out.put_i32(8);
-            out.put_i64(value);
-        }
-        Cell::Float8(value) => {
-            out.put_i32(8);
-            out.put_f64(value);
-        }
+        | Cell::TimestampTz(value) => bytes(&value.to_be_bytes(), out),
+        Cell::Float8(value) => bytes(&value.to_be_bytes(), out),
         Cell::Decimal(unscaled, scale) => {
             counted(out, |out| numeric::encode_i128(unscaled, scale, out));
         }
@@ -58,8 +36,8 @@ pub fn binary(cell: Cell<'_>, out: &mut BytesMut) {
         }
         Cell::Text(text) => bytes(text.as_bytes(), out),
         Cell::Jsonb(text) => counted(out, |out| {
-            out.put_u8(1);
-            out.put_slice(text.as_bytes());
+            out.push(1);
+            out.extend_from_slice(text.as_bytes());
         }),
         Cell::Bytes(value) => bytes(value, out),
         Cell::Uuid(value) => bytes(&value, out),
@@ -67,54 +45,45 @@ pub fn binary(cell: Cell<'_>, out: &mut BytesMut) {
             months,
             days,
             micros,
-        } => {
-            out.put_i32(16);
-            out.put_i64(micros);
-            out.put_i32(days);
-            out.put_i32(months);
-        }
+        } => counted(out, |out| {
+            out.extend_from_slice(&micros.to_be_bytes());
+            out.extend_from_slice(&days.to_be_bytes());
+            out.extend_from_slice(&months.to_be_bytes());
+        }),
     }
 }
 
-fn bytes(value: &[u8], out: &mut BytesMut) {
-    counted(out, |out| out.put_slice(value));
+/// Appends bytes with their length before them.
+#[inline(always)]
+pub fn bytes(value: &[u8], out: &mut Vec<u8>) {
+    // A batch holds less than 2 GiB.
+    out.extend_from_slice(&(value.len() as u32).to_be_bytes());
+    out.extend_from_slice(value);
 }
 
 /// Appends what `write` appends, with its length before it.
-#[inline]
-fn counted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut)) {
+#[inline(always)]
+pub fn counted<T>(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let at = out.len();
-    out.put_i32(0);
-    write(out);
-    set_length(out, at, 4);
-}
-
-/// Writes, at `at`, how many bytes follow the first `own` bytes from there.
-#[inline]
-pub fn set_length(out: &mut BytesMut, at: usize, own: usize) {
-    // A message stays far below 2 GiB: it holds one Arrow batch at most.
-    let length = out.len().saturating_sub(at).saturating_sub(own) as u32;
-    if let Some(slot) = out
-        .get_mut(at..)
-        .and_then(|bytes| bytes.first_chunk_mut::<4>())
-    {
+    out.extend_from_slice(&[0; 4]);
+    let written = write(out);
+    let length = out.len().saturating_sub(at).saturating_sub(4) as u32;
+    if let Some(slot) = out.get_mut(at..).and_then(|out| out.first_chunk_mut()) {
         *slot = length.to_be_bytes();
     }
+    written
 }
 
-/// Appends a cell in the text format.
-pub fn text(cell: Cell<'_>, out: &mut BytesMut) {
+/// Appends a cell that is not null as the server reads it, with nothing escaped.
+pub fn plain(cell: Cell<'_>, out: &mut String) {
     match cell {
-        Cell::Null => out.put_slice(b"\\N"),
-        Cell::Text(text) | Cell::Jsonb(text) => escape(text, out),
-        // Nothing below needs escaping, but for the backslash of bytes, which is doubled.
+        Cell::Null => {}
+        Cell::Text(text) | Cell::Jsonb(text) => out.push_str(text),
         Cell::Bytes(value) => {
-            out.put_slice(b"\\\\x");
-            for byte in value {
-                write(out, format_args!("{byte:02x}"));
-            }
+            out.push_str("\\x");
+            hexadecimal(value, out);
         }
-        Cell::Bool(value) => out.put_u8(if value { b't' } else { b'f' }),
+        Cell::Bool(value) => out.push(if value { 't' } else { 'f' }),
         Cell::Int2(value) => write(out, format_args!("{value}")),
         Cell::Int4(value) => write(out, format_args!("{value}")),
         Cell::Int8(value) => write(out, format_args!("{value}")),
@@ -123,19 +92,15 @@ pub fn text(cell: Cell<'_>, out: &mut BytesMut) {
         Cell::Float4(value) => write(out, format_args!("{value:?}")),
         Cell::Float8(value) => write(out, format_args!("{value:?}")),
         Cell::Decimal(unscaled, scale) => {
-            out.put_slice(decimal_text(&unscaled.to_string(), scale).as_bytes());
+            out.push_str(&decimal_text(&unscaled.to_string(), scale));
         }
         Cell::WideDecimal(unscaled, scale) => {
-            out.put_slice(decimal_text(&unscaled.to_string(), scale).as_bytes());
+            out.push_str(&decimal_text(&unscaled.to_string(), scale));
         }
-        Cell::Uuid(value) => {
-            for byte in value {
-                write(out, format_args!("{byte:02x}"));
-            }
-        }
+        Cell::Uuid(value) => hexadecimal(&value, out),
         Cell::Date(days) => {
             let era = date(i64::from(days), out);
-            out.put_slice(era.as_bytes());
+            out.push_str(era);
         }
         Cell::Time(micros) => time(micros, out),
         Cell::Timestamp(micros) => timestamp(micros, "", out),
@@ -151,21 +116,27 @@ pub fn text(cell: Cell<'_>, out: &mut BytesMut) {
     }
 }
 
-fn write(out: &mut BytesMut, arguments: std::fmt::Arguments<'_>) {
+fn hexadecimal(bytes: &[u8], out: &mut String) {
+    for byte in bytes {
+        write(out, format_args!("{byte:02x}"));
+    }
+}
+
+fn write(out: &mut String, arguments: std::fmt::Arguments<'_>) {
     // Writing to memory cannot fail.
     let _ = out.write_fmt(arguments);
 }
 
-/// Appends text with what would end a value or a row escaped.
-fn escape(text: &str, out: &mut BytesMut) {
+/// Appends text with what would end a value or a row of `COPY` escaped.
+pub fn escape(text: &str, out: &mut Vec<u8>) {
     out.reserve(text.len());
     for byte in text.bytes() {
         match byte {
-            b'\\' => out.put_slice(b"\\\\"),
-            b'\n' => out.put_slice(b"\\n"),
-            b'\r' => out.put_slice(b"\\r"),
-            b'\t' => out.put_slice(b"\\t"),
-            _ => out.put_u8(byte),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => out.push(byte),
         }
     }
 }
@@ -186,7 +157,7 @@ pub fn decimal_text(digits: &str, scale: i8) -> String {
 }
 
 /// Appends the date `days` after 2000-01-01; returns what marks its era, which comes last.
-fn date(days: i64, out: &mut BytesMut) -> &'static str {
+fn date(days: i64, out: &mut String) -> &'static str {
     let (year, month, day) = civil(days.saturating_add(10_957));
     // There is no year 0: before 1 comes 1 BC.
     let (shown, era) = match year {
@@ -197,7 +168,7 @@ fn date(days: i64, out: &mut BytesMut) -> &'static str {
     era
 }
 
-fn time(micros: i64, out: &mut BytesMut) {
+fn time(micros: i64, out: &mut String) {
     let seconds = micros / 1_000_000;
     write(
         out,
@@ -211,13 +182,13 @@ fn time(micros: i64, out: &mut BytesMut) {
     );
 }
 
-fn timestamp(micros: i64, zone: &str, out: &mut BytesMut) {
+fn timestamp(micros: i64, zone: &str, out: &mut String) {
     const DAY: i64 = 86_400_000_000;
     let era = date(micros.div_euclid(DAY), out);
-    out.put_u8(b' ');
+    out.push(' ');
     time(micros.rem_euclid(DAY), out);
-    out.put_slice(zone.as_bytes());
-    out.put_slice(era.as_bytes());
+    out.push_str(zone);
+    out.push_str(era);
 }
 
 /// Year, month and day of the proleptic Gregorian calendar, from days since 1970-01-01.

@@ -2,7 +2,9 @@
 //!
 //! `numeric(15,2)`, `timestamp(3) with time zone`, `"Schema"."Type"`, `integer[]`.
 
-use super::mapping::{numeric_modifier, oid};
+use super::mapping::numeric_modifier;
+use super::oid;
+use super::pg_type::{Class, Typed};
 
 /// A type's name whose parts are known to be names and numbers, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +109,20 @@ impl TypeName {
         format!("{}{}{}", self.base, self.zone, "[]".repeat(self.dimensions))
     }
 
+    /// The type that this is the name of, with the modifier that the name has.
+    pub fn modified(&self, typed: &Typed) -> Typed {
+        let type_oid = match &typed.pg.class {
+            Class::Array { element, .. } => element.oid,
+            _ => typed.pg.oid,
+        };
+        Typed {
+            modifier: self.modifier(type_oid),
+            ..typed.clone()
+        }
+    }
+
     /// The modifier, for the types whose modifier says what values a column takes.
-    pub fn modifier(&self, type_oid: u32) -> i32 {
+    fn modifier(&self, type_oid: u32) -> i32 {
         match (type_oid, self.modifiers.as_slice()) {
             (oid::NUMERIC, [precision]) => numeric_modifier(*precision, 0),
             (oid::NUMERIC, [precision, scale]) => numeric_modifier(*precision, *scale),

@@ -5,8 +5,9 @@
 //! Source: PostgreSQL, `src/backend/utils/adt/numeric.c`, `numeric_send`.
 #![deny(clippy::arithmetic_side_effects)]
 
+use std::fmt::Write;
+
 use arrow_buffer::i256;
-use bytes::{BufMut, BytesMut};
 
 /// Why a number cannot be a decimal of the column's precision and scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,50 +229,158 @@ pub fn to_i256(bytes: &[u8], precision: u8, scale: i8) -> Result<i256, Misfit> {
     })
 }
 
+/// Appends a number as the server writes it.
+///
+/// # Errors
+/// When the bytes are not a number in this format.
+pub fn to_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    let Some((&[n1, n0, w1, w0, s1, s0, d1, d0], rest)) = bytes.split_first_chunk::<8>() else {
+        return Err(Misfit::Malformed);
+    };
+    let (digits, odd) = rest.as_chunks::<2>();
+    if !odd.is_empty() || digits.len() != usize::from(u16::from_be_bytes([n1, n0])) {
+        return Err(Misfit::Malformed);
+    }
+    match u16::from_be_bytes([s1, s0]) {
+        0 => {}
+        NEGATIVE => out.push(b'-'),
+        NAN => return Ok(out.extend_from_slice(b"NaN")),
+        POSITIVE_INFINITY => return Ok(out.extend_from_slice(b"Infinity")),
+        NEGATIVE_INFINITY => return Ok(out.extend_from_slice(b"-Infinity")),
+        _ => return Err(Misfit::Malformed),
+    }
+    // The digit that counts ten thousand to the power of `place`.
+    let weight = i32::from(i16::from_be_bytes([w1, w0]));
+    let at = |place: i32| -> Result<u16, Misfit> {
+        let index = usize::try_from(weight.wrapping_sub(place)).ok();
+        index
+            .and_then(|index| digits.get(index))
+            .map_or(Ok(0), |bytes| digit(*bytes))
+    };
+    let mut text = String::new();
+    // Writing to memory cannot fail.
+    let _ = write!(text, "{}", at(weight.max(0))?);
+    for place in (0..weight.max(0)).rev() {
+        let _ = write!(text, "{:04}", at(place)?);
+    }
+    let places = usize::from(u16::from_be_bytes([d1, d0]) & 0x3fff);
+    if places > 0 {
+        text.push('.');
+        let end = text.len().saturating_add(places);
+        let mut place = -1;
+        while text.len() < end {
+            let _ = write!(text, "{:04}", at(place)?);
+            place = place.wrapping_sub(1);
+        }
+        text.truncate(end);
+    }
+    out.extend_from_slice(text.as_bytes());
+    Ok(())
+}
+
 /// Appends a number in this format: `unscaled` times ten to the power of `-scale`.
-pub fn encode_i128(unscaled: i128, scale: i8, out: &mut BytesMut) {
-    let mut digits = [0; 11];
-    let mut count = 0;
-    let magnitude = unscaled.unsigned_abs();
-    // Where the unit of `unscaled` lies within a digit to base 10,000.
+#[inline]
+pub fn encode_i128(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
+    match u64::try_from(unscaled.unsigned_abs()) {
+        Ok(magnitude) => encode_small(unscaled < 0, magnitude, scale, out),
+        Err(_) => encode_large(unscaled, scale, out),
+    }
+}
+
+/// Where the unit of an unscaled integer lies: the power of ten thousand, and the power of ten
+/// within that digit.
+#[inline(always)]
+fn unit(scale: i8) -> (i32, i32) {
     let exponent = i32::from(scale).wrapping_neg();
-    let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
+    (exponent.div_euclid(4), exponent.rem_euclid(4))
+}
+
+/// Most numbers fit into 64 bits, which are quick to divide. Written as one piece: a header and
+/// six digits at most.
+#[inline]
+fn encode_small(negative: bool, magnitude: u64, scale: i8, out: &mut Vec<u8>) {
+    let (weight, within) = unit(scale);
     let (mut rest, lowest) = match within {
         0 => (magnitude / 10_000, magnitude % 10_000),
         1 => (magnitude / 1000, (magnitude % 1000).wrapping_mul(10)),
         2 => (magnitude / 100, (magnitude % 100).wrapping_mul(100)),
         _ => (magnitude / 10, (magnitude % 10).wrapping_mul(1000)),
     };
-    let mut push = |digit: u16| {
-        if let Some(slot) = digits.get_mut(count) {
-            *slot = digit;
-            count = count.saturating_add(1);
+    // The least significant digit comes last, at the end of the piece.
+    let mut piece = [0_u8; 20];
+    let mut start = piece.len();
+    let mut put = |digit: u64| {
+        start = start.saturating_sub(2);
+        if let Some(slot) = piece.get_mut(start..).and_then(|at| at.first_chunk_mut()) {
+            *slot = (digit as u16).to_be_bytes();
         }
     };
-    push(lowest as u16);
-    // 128-bit division is slow: it is left behind as soon as the rest fits into 64 bits.
-    while u64::try_from(rest).is_err() {
-        push((rest % 10_000) as u16);
+    let mut weight = weight;
+    let mut digit = lowest;
+    // Digits that are zero at the end are not written.
+    while digit == 0 && rest > 0 {
+        digit = rest % 10_000;
         rest /= 10_000;
+        weight = weight.wrapping_add(1);
     }
-    let mut rest = rest as u64;
+    let mut count: u16 = 0;
+    if digit > 0 {
+        put(digit);
+        count = 1;
+        while rest > 0 {
+            put(rest % 10_000);
+            rest /= 10_000;
+            count = count.wrapping_add(1);
+        }
+    }
+    let first = match count {
+        0 => 0,
+        _ => weight.wrapping_add(i32::from(count)).wrapping_sub(1),
+    };
+    let sign = if negative { NEGATIVE } else { 0 };
+    let head = header(count, first, sign, scale);
+    let digits = piece.get(start..).unwrap_or_default();
+    out.extend_from_slice(&head);
+    // A copy of a fixed size is quicker than one of the right size.
+    let mut fixed = [0_u8; 12];
+    for (to, from) in fixed.iter_mut().zip(digits) {
+        *to = *from;
+    }
+    let end = out.len().saturating_add(digits.len());
+    out.extend_from_slice(&fixed);
+    out.truncate(end);
+}
+
+#[inline(always)]
+fn header(count: u16, first: i32, sign: u16, scale: i8) -> [u8; 8] {
+    let [c1, c0] = count.to_be_bytes();
+    let [f1, f0] = (first as i16).to_be_bytes();
+    let [s1, s0] = sign.to_be_bytes();
+    let [d1, d0] = u16::from(scale.max(0).unsigned_abs()).to_be_bytes();
+    [c1, c0, f1, f0, s1, s0, d1, d0]
+}
+
+#[cold]
+fn encode_large(unscaled: i128, scale: i8, out: &mut Vec<u8>) {
+    let (weight, within) = unit(scale);
+    let magnitude = unscaled.unsigned_abs();
+    let (mut rest, lowest) = match within {
+        0 => (magnitude / 10_000, magnitude % 10_000),
+        1 => (magnitude / 1000, (magnitude % 1000).wrapping_mul(10)),
+        2 => (magnitude / 100, (magnitude % 100).wrapping_mul(100)),
+        _ => (magnitude / 10, (magnitude % 10).wrapping_mul(1000)),
+    };
+    let mut digits = vec![lowest as u16];
     while rest > 0 {
-        push((rest % 10_000) as u16);
+        digits.push((rest % 10_000) as u16);
         rest /= 10_000;
     }
-    write_digits(
-        unscaled < 0,
-        scale,
-        weight,
-        digits.get(..count).unwrap_or_default(),
-        out,
-    );
+    write_digits(unscaled < 0, scale, weight, &digits, out);
 }
 
 /// Like [`encode_i128`], for more than 38 digits.
-pub fn encode_i256(unscaled: i256, scale: i8, out: &mut BytesMut) {
-    let exponent = i32::from(scale).wrapping_neg();
-    let (weight, within) = (exponent.div_euclid(4), exponent.rem_euclid(4));
+pub fn encode_i256(unscaled: i256, scale: i8, out: &mut Vec<u8>) {
+    let (weight, within) = unit(scale);
     let mut text = unscaled.to_string();
     let negative = text.starts_with('-');
     text.retain(|c| c != '-');
@@ -292,22 +401,22 @@ pub fn encode_i256(unscaled: i256, scale: i8, out: &mut BytesMut) {
 
 /// Writes the header and `digits`, the least significant of which comes first and counts
 /// ten thousand to the power of `weight`.
-fn write_digits(negative: bool, scale: i8, weight: i32, digits: &[u16], out: &mut BytesMut) {
+fn write_digits(negative: bool, scale: i8, weight: i32, digits: &[u16], out: &mut Vec<u8>) {
     let zeros = digits.iter().take_while(|digit| **digit == 0).count();
     let top = digits.iter().rev().skip_while(|digit| **digit == 0).count();
     let digits = digits.get(zeros..top).unwrap_or_default();
     // At most 20 digits at a weight of at most 32: nothing here can overflow.
-    let first = weight.wrapping_add(top as i32).wrapping_sub(1);
-    out.put_i16(digits.len() as i16);
-    out.put_i16(if digits.is_empty() { 0 } else { first as i16 });
-    out.put_u16(if negative && !digits.is_empty() {
-        NEGATIVE
-    } else {
-        0
-    });
-    out.put_u16(u16::from(scale.max(0).unsigned_abs()));
+    let first = match digits {
+        [] => 0,
+        _ => weight.wrapping_add(top as i32).wrapping_sub(1),
+    };
+    let sign = match negative && !digits.is_empty() {
+        true => NEGATIVE,
+        false => 0,
+    };
+    out.extend_from_slice(&header(digits.len() as u16, first, sign, scale));
     for digit in digits.iter().rev() {
-        out.put_u16(*digit);
+        out.extend_from_slice(&digit.to_be_bytes());
     }
 }
 

@@ -2,10 +2,15 @@
 
 use arrow_schema::{DataType, IntervalUnit};
 
-use super::mapping::{oid, precision_and_scale};
+use super::mapping::{EXTENSION_KEY, precision_and_scale};
+use super::oid;
+use super::pg_type::{Class, Extension, Typed};
+
+/// How many lists lie in one another at most. Source: PostgreSQL, `MAXDIM`.
+const MOST_DIMENSIONS: usize = 6;
 
 /// What a column takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// `boolean`.
     Bool,
@@ -53,8 +58,36 @@ pub enum Target {
         /// Down to what it keeps its values.
         finest: Finest,
     },
+    /// An array.
+    Array {
+        /// What its elements take.
+        element: Box<Target>,
+        /// The type of its elements.
+        element_oid: u32,
+        /// What stands between them in text.
+        delimiter: char,
+    },
+    /// A composite, by its attributes.
+    Composite(Vec<Part>),
+    /// `hstore`.
+    Hstore,
+    /// `vector`.
+    Vector,
+    /// `halfvec`.
+    HalfVector,
     /// Any other type: text, which the type's own input function reads.
     Other,
+}
+
+/// An attribute of a composite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub type_oid: u32,
+    /// What it takes.
+    pub target: Target,
 }
 
 /// The finest part of an interval that a column keeps; it keeps all that are coarser.
@@ -71,9 +104,37 @@ pub enum Finest {
 }
 
 impl Target {
-    /// What a column of the type takes. For a domain, ask for the type below it; for an enum,
-    /// for `text`.
-    pub fn of(type_oid: u32, modifier: i32) -> Self {
+    /// What a column of the type takes.
+    pub fn of(typed: &Typed) -> Self {
+        let typed = typed.below_domains();
+        match &typed.pg.class {
+            Class::Base | Class::Domain(_) => Self::scalar(typed.pg.oid, typed.modifier),
+            // The binary form of an enum is its label.
+            Class::Enum(_) | Class::Extension(Extension::Citext) => Target::Text,
+            Class::Array { element, delimiter } => Target::Array {
+                element: Box::new(Self::of(&typed.element(element))),
+                element_oid: element.oid,
+                delimiter: *delimiter,
+            },
+            Class::Composite(attributes) => Target::Composite(
+                attributes
+                    .iter()
+                    .map(|attribute| Part {
+                        name: attribute.name.clone(),
+                        type_oid: attribute.typed.pg.oid,
+                        target: Self::of(&attribute.typed),
+                    })
+                    .collect(),
+            ),
+            Class::Extension(Extension::Hstore) => Target::Hstore,
+            Class::Extension(Extension::Vector) => Target::Vector,
+            Class::Extension(Extension::Geometry) => Target::Bytea,
+            // Half-precision floats go as text.
+            Class::Extension(Extension::HalfVector) => Target::HalfVector,
+        }
+    }
+
+    fn scalar(type_oid: u32, modifier: i32) -> Self {
         match type_oid {
             oid::BOOL => Target::Bool,
             oid::INT2 => Target::Int2,
@@ -85,7 +146,9 @@ impl Target {
             oid::NUMERIC => Target::Numeric {
                 scale: precision_and_scale(modifier).map(|(_, scale)| scale),
             },
-            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON => Target::Text,
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::XML => {
+                Target::Text
+            }
             oid::JSONB => Target::Jsonb,
             oid::BYTEA => Target::Bytea,
             oid::UUID => Target::Uuid,
@@ -109,16 +172,14 @@ impl Target {
     /// Whether values of the Arrow type can be written to such a column.
     ///
     /// Text fits everything: the type's own input function reads it.
-    pub fn takes(self, arrow: &DataType) -> bool {
+    pub fn takes(&self, arrow: &DataType) -> bool {
         if is_text(arrow) || *arrow == DataType::Null {
             return true;
         }
-        match self {
+        match *self {
             Target::Bool => *arrow == DataType::Boolean,
             Target::Int2 | Target::Int4 | Target::Int8 | Target::Oid => arrow.is_integer(),
-            Target::Float4 | Target::Float8 => {
-                arrow.is_integer() || matches!(arrow, DataType::Float32 | DataType::Float64)
-            }
+            Target::Float4 | Target::Float8 => arrow.is_integer() || arrow.is_floating(),
             Target::Numeric { .. } => {
                 arrow.is_integer()
                     || matches!(arrow, DataType::Decimal128(..) | DataType::Decimal256(..))
@@ -136,30 +197,69 @@ impl Target {
                     IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano
                 ) | DataType::Duration(_)
             ),
+            Target::Array { ref element, .. } => match elements(arrow) {
+                Some((leaf, levels)) => levels <= MOST_DIMENSIONS && element.takes(leaf),
+                None => false,
+            },
+            Target::Composite(ref parts) => match arrow {
+                DataType::Struct(fields) => fields.iter().enumerate().all(|(at, field)| {
+                    let twice = fields.iter().take(at).any(|f| f.name() == field.name());
+                    let part = parts.iter().find(|part| part.name == *field.name());
+                    !twice && part.is_some_and(|part| part.target.takes(field.data_type()))
+                }),
+                _ => false,
+            },
+            Target::Hstore => match arrow {
+                DataType::Map(entries, _) => match entries.data_type() {
+                    DataType::Struct(fields) => fields.iter().all(|f| is_text(f.data_type())),
+                    _ => false,
+                },
+                _ => false,
+            },
+            Target::Vector | Target::HalfVector => {
+                matches!(
+                    elements(arrow),
+                    Some((DataType::Float32 | DataType::Float16, 1))
+                )
+            }
             Target::Text | Target::Jsonb | Target::Other => false,
         }
     }
 
     /// Whether values of the Arrow type, which it takes, have a binary form for it.
-    pub fn is_binary(self, arrow: &DataType) -> bool {
+    pub fn is_binary(&self, arrow: &DataType) -> bool {
+        if *arrow == DataType::Null {
+            return true;
+        }
         match self {
             Target::Text | Target::Jsonb => true,
-            Target::Other => *arrow == DataType::Null,
+            Target::Other | Target::HalfVector => false,
+            Target::Array { element, .. } => {
+                elements(arrow).is_some_and(|(leaf, _)| element.is_binary(leaf))
+            }
+            Target::Composite(parts) => match arrow {
+                DataType::Struct(fields) => fields.iter().all(|field| {
+                    parts.iter().any(|part| {
+                        part.name == *field.name() && part.target.is_binary(field.data_type())
+                    })
+                }),
+                _ => false,
+            },
             _ => !is_text(arrow),
         }
     }
 
     /// The decimal places the column keeps; none if it keeps them all.
-    pub fn scale(self) -> Option<i32> {
-        match self {
+    pub fn scale(&self) -> Option<i32> {
+        match *self {
             Target::Numeric { scale } => scale,
             _ => None,
         }
     }
 
     /// What the column's values are a multiple of, in microseconds.
-    pub fn grain(self) -> i64 {
-        match self {
+    pub fn grain(&self) -> i64 {
+        match *self {
             Target::Time { grain } | Target::Timestamp { grain, .. } => grain,
             _ => 1,
         }
@@ -213,6 +313,20 @@ fn interval(modifier: i32) -> Target {
     Target::Interval { finest }
 }
 
+/// What lists in one another are made of in the end, and how many there are.
+pub fn elements(arrow: &DataType) -> Option<(&DataType, usize)> {
+    let mut levels = 0_usize;
+    let mut leaf = arrow;
+    while let DataType::List(field)
+    | DataType::LargeList(field)
+    | DataType::FixedSizeList(field, _) = leaf
+    {
+        leaf = field.data_type();
+        levels = levels.saturating_add(1);
+    }
+    (levels > 0).then_some((leaf, levels))
+}
+
 /// Whether it is text.
 pub fn is_text(arrow: &DataType) -> bool {
     matches!(
@@ -240,7 +354,7 @@ pub fn natural(arrow: &DataType, extension: Option<&str>) -> Option<String> {
         DataType::Int32 | DataType::UInt16 => "integer",
         DataType::Int64 | DataType::UInt32 => "bigint",
         DataType::UInt64 => "numeric(20,0)",
-        DataType::Float32 => "real",
+        DataType::Float16 | DataType::Float32 => "real",
         DataType::Float64 => "double precision",
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
             return Some(match *scale {
@@ -265,6 +379,10 @@ pub fn natural(arrow: &DataType, extension: Option<&str>) -> Option<String> {
         DataType::Timestamp(_, None) => "timestamp",
         DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
         DataType::Interval(_) | DataType::Duration(_) => "interval",
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            let extension = item.metadata().get(EXTENSION_KEY).map(String::as_str);
+            return Some(format!("{}[]", natural(item.data_type(), extension)?));
+        }
         _ => return None,
     };
     Some(name.into())

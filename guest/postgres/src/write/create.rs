@@ -11,13 +11,16 @@ use arrow_schema::{Field, Schema};
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{Error, Result};
 
+use crate::catalog::{columns_of, required};
 use crate::dialect::{LONGEST_NAME, qualified, quote};
 use crate::protocol::Violation;
 use crate::protocol::backend::Message;
 use crate::session::{Session, unexpected};
-use crate::types::mapping::{TYPE_KEY, oid};
+use crate::types::mapping::{EXTENSION_KEY, TYPE_KEY};
 use crate::types::name::TypeName;
+use crate::types::pg_type::Typed;
 use crate::types::target::{Target, natural};
+use crate::types::{literal, lookup};
 
 /// Creates the table within the open transaction.
 ///
@@ -39,7 +42,7 @@ pub fn create(session: &mut Session, schema: &str, table: &str, arrow: &Schema) 
             .as_ref()
             .filter(|name| restores(name, field, &known))
             .map(TypeName::sql);
-        let extension = field.metadata().get("ARROW:extension:name");
+        let extension = field.metadata().get(EXTENSION_KEY);
         match restored.or_else(|| natural(field.data_type(), extension.map(String::as_str))) {
             Some(type_) => columns.push(format!("{} {type_}", quote(field.name()))),
             None => faults.push(field),
@@ -73,53 +76,44 @@ pub fn create(session: &mut Session, schema: &str, table: &str, arrow: &Schema) 
 }
 
 /// Whether a column of the named type exists and takes the field's values.
-fn restores(name: &TypeName, field: &Field, known: &HashMap<String, (u32, bool)>) -> bool {
-    match known.get(&name.sql()) {
-        Some((_, true)) => Target::of(oid::TEXT, -1).takes(field.data_type()),
-        Some((type_oid, false)) => {
-            Target::of(*type_oid, name.modifier(*type_oid)).takes(field.data_type())
-        }
-        None => false,
-    }
+fn restores(name: &TypeName, field: &Field, known: &HashMap<String, Typed>) -> bool {
+    known
+        .get(&name.bare())
+        .is_some_and(|typed| Target::of(&name.modified(typed)).takes(field.data_type()))
 }
 
-/// Which of the types the server knows: their object ids, and whether each is an enum.
-fn look_up(
-    session: &mut Session,
-    named: &[Option<TypeName>],
-) -> Result<HashMap<String, (u32, bool)>> {
-    let names: HashSet<_> = named.iter().flatten().map(TypeName::sql).collect();
-    let bare: HashMap<_, _> = named
-        .iter()
-        .flatten()
-        .map(|name| (name.bare(), name.sql()))
-        .collect();
+/// Which of the types the server knows, by their names without modifiers.
+fn look_up(session: &mut Session, named: &[Option<TypeName>]) -> Result<HashMap<String, Typed>> {
+    let names: HashSet<_> = named.iter().flatten().map(TypeName::bare).collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    // An array as text: every element quoted, backslashes and quotes within escaped.
-    let elements: Vec<_> = bare
-        .keys()
-        .map(|name| format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\"")))
-        .collect();
-    let rows = session.rows(
-        "SELECT u.name, t.oid, t.typtype = 'e' FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(name) \
-         JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(u.name)",
-        &[Some(&format!("{{{}}}", elements.join(",")))],
-    )?;
-    let mut known = HashMap::new();
-    for row in rows {
-        if let [Some(name), Some(type_oid), is_enum] = row.as_slice() {
-            let type_oid = type_oid
-                .parse()
-                .map_err(|_| Violation::new("a type id that is not a number"))?;
-            // Modifiers differ between fields of one type.
-            for typed in named.iter().flatten().filter(|typed| typed.bare() == *name) {
-                known.insert(typed.sql(), (type_oid, is_enum.as_deref() == Some("t")));
-            }
+    // An array as text.
+    let mut array = String::from("{");
+    for (at, name) in names.iter().enumerate() {
+        if at > 0 {
+            array.push(',');
         }
+        literal::quote(name, &mut array);
     }
-    Ok(known)
+    array.push('}');
+    let rows = session.rows(
+        "SELECT u.name, t.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(name) \
+         JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(u.name)",
+        &[Some(&array)],
+    )?;
+    let mut found = Vec::new();
+    let mut wanted = Vec::new();
+    for row in rows {
+        let [name, type_oid] = columns_of(row)?;
+        let type_oid = required(type_oid)?
+            .parse()
+            .map_err(|_| Violation::new("a type id that is not a number"))?;
+        found.push(required(name)?);
+        wanted.push((type_oid, -1));
+    }
+    let types = lookup::types(session, &wanted)?;
+    Ok(found.into_iter().zip(types).collect())
 }
 
 fn check_names(table: &str, arrow: &Schema) -> Result<()> {

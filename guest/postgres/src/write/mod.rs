@@ -13,7 +13,6 @@ mod table;
 use std::rc::Rc;
 
 use arrow_schema::SchemaRef;
-use bytes::BufMut;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     WriteMode, WriteOptions, WriteReport,
@@ -25,13 +24,8 @@ use crate::protocol::backend::Message;
 use crate::protocol::frontend;
 use crate::rows::Shared;
 use crate::session::{Session, unexpected};
-use crate::types::cell::{Misfit, Source};
-use crate::types::encode;
-use crate::types::target::Target;
-
-/// How full a `CopyData` message gets, in bytes. Larger ones save nothing; the server handles
-/// each as a whole.
-const MESSAGE: usize = 64 * 1024;
+use crate::types::batch::BatchEncoder;
+use crate::types::cell::Misfit;
 
 /// How much is gathered before it is sent.
 const FLIGHT: usize = 256 * 1024;
@@ -50,8 +44,7 @@ enum State {
 pub struct Sink {
     session: Shared,
     schema: SchemaRef,
-    targets: Vec<Target>,
-    binary: bool,
+    encoder: BatchEncoder,
     state: State,
     /// Rows of the batches before this one.
     rows: u64,
@@ -77,7 +70,7 @@ pub fn write(
     let mut session = shared.borrow_mut();
     session.begin()?;
     let begun = begin(&mut session, schema, table, &arrow, create);
-    let (targets, binary) = match begun {
+    let encoder = match begun {
         Ok(begun) => begun,
         Err(error) => {
             // What was found wrong on this side leaves the transaction open.
@@ -93,8 +86,7 @@ pub fn write(
     Ok(Sink {
         session: Rc::clone(shared),
         schema: arrow,
-        targets,
-        binary,
+        encoder,
         state: State::Open,
         rows: 0,
     })
@@ -106,7 +98,7 @@ fn begin(
     table: &str,
     arrow: &SchemaRef,
     create: bool,
-) -> Result<(Vec<Target>, bool)> {
+) -> Result<BatchEncoder> {
     let schema = match schema {
         Some(schema) => schema.to_owned(),
         None => session.parameters().schema.clone(),
@@ -117,17 +109,13 @@ fn begin(
     }
     let columns = table::columns(session, &schema, table)?;
     let targets = table::match_columns(arrow, &columns)?;
-    let binary = arrow
-        .fields()
-        .iter()
-        .zip(&targets)
-        .all(|(field, target)| target.is_binary(field.data_type()));
+    let encoder = BatchEncoder::new(arrow, targets, false);
     let names: Vec<_> = arrow.fields().iter().map(|f| quote(f.name())).collect();
     session.simple(&format!(
         "COPY {} ({}) FROM STDIN (FORMAT {})",
         qualified(&schema, table),
         names.join(", "),
-        if binary { "binary" } else { "text" }
+        encoder.format()
     ))?;
     loop {
         match session.receive().map_err(|error| {
@@ -138,13 +126,8 @@ fn begin(
             _ => return Err(unexpected("where a COPY should begin")),
         }
     }
-    if binary {
-        let out = session.outbox();
-        out.put_u8(frontend::COPY_DATA);
-        out.put_u32(4 + encode::BINARY_HEADER.len() as u32);
-        out.put_slice(encode::BINARY_HEADER);
-    }
-    Ok((targets, binary))
+    encoder.begin(session.outbox());
+    Ok(encoder)
 }
 
 impl Sink {
@@ -192,52 +175,23 @@ impl Sink {
 
     fn send(&mut self, batch: Vec<u8>) -> Result<()> {
         let batch = ipc::read_batch(batch, &self.schema)?;
-        let sources: Option<Vec<_>> = batch
-            .columns()
-            .iter()
-            .map(|column| Source::new(column.as_ref()))
-            .collect();
-        let sources =
-            sources.ok_or_else(|| Error::internal("a column of a type that was not agreed on"))?;
+        let sources = self.encoder.sources(&batch)?;
         let mut session = self.session.borrow_mut();
-        let mut message = None;
-        for row in 0..batch.num_rows() {
-            let out = session.outbox();
-            let at = *message.get_or_insert_with(|| {
-                out.put_u8(frontend::COPY_DATA);
-                out.put_u32(0);
-                out.len().saturating_sub(4)
-            });
-            if self.binary {
-                out.put_u16(self.targets.len() as u16);
+        let number = self.rows.saturating_add(1);
+        for from in (0..batch.num_rows()).step_by(BatchEncoder::chunk(&batch)) {
+            let to = from
+                .saturating_add(BatchEncoder::chunk(&batch))
+                .min(batch.num_rows());
+            let encoded = self
+                .encoder
+                .encode(&sources, from, to, number, session.outbox());
+            if let Err(fault) = encoded {
+                return Err(self.misfit(fault.column, fault.row, fault.misfit));
             }
-            for (at, (source, target)) in sources.iter().zip(&self.targets).enumerate() {
-                let cell = source
-                    .cell(row, *target)
-                    .map_err(|misfit| self.misfit(at, row, misfit))?;
-                if self.binary {
-                    encode::binary(cell, out);
-                } else {
-                    if at > 0 {
-                        out.put_u8(b'\t');
-                    }
-                    encode::text(cell, out);
-                }
+            if session.outbox().len() >= FLIGHT {
+                session.flush()?;
+                session.check_interjection()?;
             }
-            if !self.binary {
-                out.put_u8(b'\n');
-            }
-            if out.len().saturating_sub(at) >= MESSAGE {
-                encode::set_length(out, at, 0);
-                message = None;
-                if out.len() >= FLIGHT {
-                    session.flush()?;
-                    session.check_interjection()?;
-                }
-            }
-        }
-        if let Some(at) = message {
-            encode::set_length(session.outbox(), at, 0);
         }
         session.flush()?;
         session.check_interjection()?;
@@ -273,11 +227,7 @@ impl Sink {
     fn complete(&mut self) -> Result<u64> {
         let mut session = self.session.borrow_mut();
         let out = session.outbox();
-        if self.binary {
-            out.put_u8(frontend::COPY_DATA);
-            out.put_u32(4 + encode::BINARY_TRAILER.len() as u32);
-            out.put_slice(encode::BINARY_TRAILER);
-        }
+        self.encoder.end(out);
         frontend::copy_done(out);
         let mut rows = None;
         loop {

@@ -8,8 +8,10 @@ use dagflux_guest::{Error, Result};
 
 use crate::catalog::{columns_of, generated_column, is_true, require_table, required};
 use crate::protocol::Violation;
+use crate::protocol::backend::TextRow;
 use crate::session::Session;
-use crate::types::mapping::oid;
+use crate::types::lookup;
+use crate::types::pg_type::Typed;
 use crate::types::target::Target;
 
 /// A column of the table.
@@ -30,11 +32,8 @@ pub struct Column {
 /// `table-not-found`, `schema-not-found`.
 pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Column>> {
     let generated = generated_column(session);
-    // The type below a domain, one level down; deeper ones are left to the text format.
     let sql = format!(
-        "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         COALESCE(b.oid, t.oid), CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END, \
-         COALESCE(b.typtype, t.typtype), \
+        "SELECT a.attname, a.atttypid, a.atttypmod, \
          (a.attnotnull OR t.typtype = 'd' AND t.typnotnull) AND NOT a.atthasdef \
          AND a.attidentity = '' AND t.typdefault IS NULL, \
          a.attidentity, {generated} \
@@ -42,7 +41,6 @@ pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<C
          JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-         LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype AND t.typtype = 'd' \
          WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     );
@@ -50,36 +48,27 @@ pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<C
     if rows.is_empty() {
         require_table(session, schema, table)?;
     }
-    rows.into_iter().map(column).collect()
+    let mut wanted = Vec::new();
+    for row in &rows {
+        let number = |at: usize| row.get(at).and_then(Option::as_deref);
+        match (
+            number(1).and_then(|oid| oid.parse().ok()),
+            number(2).and_then(|modifier| modifier.parse().ok()),
+        ) {
+            (Some(type_oid), Some(modifier)) => wanted.push((type_oid, modifier)),
+            _ => return Err(Violation::new("a type id that is not a number").into()),
+        }
+    }
+    let types = lookup::types(session, &wanted)?;
+    rows.into_iter().zip(types).map(column).collect()
 }
 
-fn column(row: Vec<Option<String>>) -> Result<Column> {
-    let [
-        name,
-        type_name,
-        type_oid,
-        modifier,
-        class,
-        needs_value,
-        identity,
-        generated,
-    ] = columns_of(row)?;
-    let number = |text: Option<String>| -> Result<i64> {
-        Ok(required(text)?
-            .parse()
-            .map_err(|_| Violation::new("a type id that is not a number"))?)
-    };
-    let type_oid = u32::try_from(number(type_oid)?).unwrap_or_default();
-    let modifier = i32::try_from(number(modifier)?).unwrap_or(-1);
+fn column((row, typed): (TextRow, Typed)) -> Result<Column> {
+    let [name, _, _, needs_value, identity, generated] = columns_of(row)?;
     Ok(Column {
         name: required(name)?,
-        type_name: required(type_name)?,
-        target: match class.as_deref() {
-            // The binary form of an enum is its label.
-            Some("e") => Target::of(oid::TEXT, -1),
-            Some("b") => Target::of(type_oid, modifier),
-            _ => Target::Other,
-        },
+        target: Target::of(&typed),
+        type_name: typed.name,
         needs_value: is_true(&needs_value),
         closed: match (identity.as_deref(), generated.as_deref()) {
             (Some("a"), _) => {
@@ -125,7 +114,7 @@ pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> 
                 column.type_name
             ));
         }
-        targets.push(column.target);
+        targets.push(column.target.clone());
     }
     for column in columns {
         if column.needs_value && column.closed.is_none() && !seen.contains(&column.name) {

@@ -1,0 +1,191 @@
+//! A type of the server: what it is made of, and what it is called.
+
+use std::rc::Rc;
+
+use super::mapping::precision_and_scale;
+use super::oid;
+
+/// A type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PgType {
+    /// Its object id.
+    pub oid: u32,
+    /// What it is made of.
+    pub class: Class,
+}
+
+/// What a type is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// Nothing else: its object id says what it is, if the connector knows it.
+    Base,
+    /// Labels, as a JSON array in order.
+    Enum(String),
+    /// Another type, of whose values it takes some.
+    Domain(Typed),
+    /// Elements.
+    Array {
+        /// Their type; they share the array's modifier.
+        element: Rc<PgType>,
+        /// What stands between them in text: a comma for nearly all.
+        delimiter: char,
+    },
+    /// Named attributes.
+    Composite(Vec<Attribute>),
+    /// What an extension makes of it.
+    Extension(Extension),
+}
+
+/// A part of a composite.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub typed: Typed,
+}
+
+/// A type of an extension whose binary form the connector knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extension {
+    /// Keys and values, of `hstore`.
+    Hstore,
+    /// Text that is compared without regard to case, of `citext`.
+    Citext,
+    /// Single-precision floats, of `vector`.
+    Vector,
+    /// Half-precision floats, of `vector`.
+    HalfVector,
+    /// Geometry and geography, of PostGIS.
+    Geometry,
+}
+
+impl Extension {
+    /// The type that the extension called `extension` calls `name`.
+    pub fn of(extension: &str, name: &str) -> Option<Self> {
+        Some(match (extension, name) {
+            ("hstore", "hstore") => Self::Hstore,
+            ("citext", "citext") => Self::Citext,
+            ("vector", "vector") => Self::Vector,
+            ("vector", "halfvec") => Self::HalfVector,
+            ("postgis", "geometry" | "geography") => Self::Geometry,
+            _ => return None,
+        })
+    }
+}
+
+/// A type with a modifier, such as a length or a precision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Typed {
+    /// The type.
+    pub pg: Rc<PgType>,
+    /// The modifier, or -1.
+    pub modifier: i32,
+    /// Both, as the server writes them: `numeric(15,2)`.
+    pub name: String,
+}
+
+impl Typed {
+    /// A type that needs no asking: the common ones that every server has.
+    pub fn known(type_oid: u32, modifier: i32) -> Option<Self> {
+        Some(Self {
+            name: known_name(type_oid, modifier)?,
+            pg: Rc::new(PgType {
+                oid: type_oid,
+                class: Class::Base,
+            }),
+            modifier,
+        })
+    }
+
+    /// A type that the server does not know: text, as far as anyone can tell.
+    pub fn unknown(type_oid: u32) -> Self {
+        Self {
+            pg: Rc::new(PgType {
+                oid: type_oid,
+                class: Class::Base,
+            }),
+            modifier: -1,
+            name: "unknown".into(),
+        }
+    }
+
+    /// The type below all domains.
+    pub fn below_domains(&self) -> &Typed {
+        let mut typed = self;
+        while let Class::Domain(base) = &typed.pg.class {
+            typed = base;
+        }
+        typed
+    }
+
+    /// The type of the elements, if it is an array of the type `element`.
+    pub fn element(&self, element: &Rc<PgType>) -> Typed {
+        Typed {
+            pg: Rc::clone(element),
+            modifier: self.modifier,
+            // An array is called as its elements are, with brackets behind.
+            name: self
+                .name
+                .strip_suffix("[]")
+                .unwrap_or(&self.name)
+                .to_owned(),
+        }
+    }
+}
+
+/// The type as `format_type` writes it, for the built-in types that are common enough not to
+/// ask for.
+fn known_name(type_oid: u32, modifier: i32) -> Option<String> {
+    let plain = match type_oid {
+        oid::BOOL => "boolean",
+        oid::BYTEA => "bytea",
+        oid::CHAR => "\"char\"",
+        oid::NAME => "name",
+        oid::INT8 => "bigint",
+        oid::INT2 => "smallint",
+        oid::INT4 => "integer",
+        oid::TEXT => "text",
+        oid::OID => "oid",
+        oid::JSON => "json",
+        oid::XML => "xml",
+        oid::FLOAT4 => "real",
+        oid::FLOAT8 => "double precision",
+        oid::UNKNOWN => "unknown",
+        oid::DATE => "date",
+        oid::UUID => "uuid",
+        oid::JSONB => "jsonb",
+        oid::NUMERIC => {
+            return Some(match precision_and_scale(modifier) {
+                Some((precision, scale)) => format!("numeric({precision},{scale})"),
+                None => "numeric".into(),
+            });
+        }
+        oid::VARCHAR => return Some(with_length("character varying", modifier)),
+        oid::BPCHAR if modifier < 4 => return Some("bpchar".into()),
+        oid::BPCHAR => return Some(with_length("character", modifier)),
+        oid::TIME => return Some(with_precision("time", modifier, " without time zone")),
+        oid::TIMESTAMP => {
+            return Some(with_precision("timestamp", modifier, " without time zone"));
+        }
+        oid::TIMESTAMPTZ => return Some(with_precision("timestamp", modifier, " with time zone")),
+        oid::INTERVAL if modifier < 0 => "interval",
+        // With a modifier, an interval's name has a grammar of its own.
+        _ => return None,
+    };
+    Some(plain.into())
+}
+
+fn with_length(name: &str, modifier: i32) -> String {
+    match modifier.checked_sub(4) {
+        Some(length @ 0..) => format!("{name}({length})"),
+        _ => name.into(),
+    }
+}
+
+fn with_precision(name: &str, modifier: i32, zone: &str) -> String {
+    match modifier {
+        0.. => format!("{name}({modifier}){zone}"),
+        _ => format!("{name}{zone}"),
+    }
+}
