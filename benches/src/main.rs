@@ -1,11 +1,13 @@
 //! Measures the bars that the project sets itself, against a reference in the same
 //! run on the same machine. `cargo xtask bench` builds it in release and runs it.
 
+mod append;
 mod connect;
 mod exact;
 mod load;
 mod memory;
 mod product;
+mod psql;
 mod read;
 mod report;
 
@@ -30,11 +32,12 @@ struct Arguments {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
     Read,
+    Append,
     Connect,
     Load,
     Exact,
     All,
-    /// Reads one table in a process of its own and prints its peak memory.
+    /// Reads or writes one table in a process of its own and prints its peak memory.
     #[value(hide = true)]
     MemoryProbe,
 }
@@ -72,6 +75,9 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     if wanted(What::Read) {
         read::measure(&mut report).await?;
+    }
+    if wanted(What::Append) {
+        append::measure(&mut report).await?;
     }
     if wanted(What::Exact) {
         exact::measure(&mut report).await?;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::product::{self, Address};
-use crate::read;
+use crate::{append, read};
 
 /// The variable by which a probe learns where to connect, and what to do.
 const PROBE: &str = "DAGFLUX_BENCH_PROBE";
@@ -20,22 +20,31 @@ struct Task {
     address: Address,
     /// Where the compiled connector is.
     cache: PathBuf,
-    /// Whether it reads, or only connects.
-    reads: bool,
+    work: Work,
 }
 
-/// How much more a host needs at its peak when it reads lineitem than when it is
+/// What a probe does once it is connected.
+#[derive(Deserialize, Serialize)]
+pub(crate) enum Work {
+    Nothing,
+    /// Reads lineitem.
+    Read,
+    /// Appends the rows of this file.
+    Append(PathBuf),
+}
+
+/// How much more a host needs at its peak when it does `work` than when it is
 /// connected and idle, in MiB.
-pub(crate) fn above_idle(address: &Address, cache: &Path) -> Result<f64> {
-    let peak = |reads| {
+pub(crate) fn above_idle(address: &Address, cache: &Path, work: Work) -> Result<f64> {
+    let peak = |work| {
         let (address, cache) = (address.clone(), cache.to_owned());
         peak_of_probe(&Task {
             address,
             cache,
-            reads,
+            work,
         })
     };
-    Ok(peak(true)? - peak(false)?)
+    Ok(peak(work)? - peak(Work::Nothing)?)
 }
 
 /// The peak of a process that does `task`, in MiB.
@@ -58,8 +67,12 @@ pub(crate) async fn probe() -> Result<()> {
     let task: Task = serde_json::from_str(&env::var(PROBE)?)?;
     let connector = product::load(&task.cache).await?;
     let mut connection = product::connect(&connector, &task.address).await?;
-    if task.reads {
-        read::read(&mut connection).await?;
+    match task.work {
+        Work::Nothing => {}
+        Work::Read => {
+            read::read(&mut connection).await?;
+        }
+        Work::Append(file) => append::append(&mut connection, &file).await?,
     }
     println!("{}", peak_kibibytes()?);
     Ok(())

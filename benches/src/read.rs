@@ -1,6 +1,5 @@
 //! Reading a large table into Arrow and discarding it, beside psql doing as much.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -8,8 +7,9 @@ use dagflux_host::{Connection, Connector, ReadOptions};
 use dagflux_test_support::{Server, ServerOptions, tpch};
 use futures_util::TryStreamExt;
 
-use crate::memory;
+use crate::memory::{self, Work};
 use crate::product::{self, Address};
+use crate::psql;
 use crate::report::{Report, median};
 
 const TIMES: usize = 5;
@@ -21,6 +21,9 @@ const MEMORY_BAR: f64 = 256.0;
 /// How far the peaks of a small and a large table may be apart, in MiB. The memory
 /// a process gets differs by a few MiB from run to run.
 const FLAT_BAR: f64 = 16.0;
+
+/// What psql does with the same rows.
+const COPY: &str = "\\copy lineitem to '/dev/null' (format binary)";
 
 /// Turn by turn, so that whatever slows the machine slows both.
 pub(crate) async fn measure(report: &mut Report) -> Result<()> {
@@ -37,11 +40,11 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let cache = tempfile::tempdir()?;
     let connector = product::load(cache.path()).await?;
     // Once each for the caches of the server and of the system.
-    psql(&large)?;
+    psql::run(&large, COPY)?;
     library(&connector, &large, rows).await?;
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=TIMES {
-        theirs.push(psql(&large)?);
+        theirs.push(psql::run(&large, COPY)?);
         ours.push(library(&connector, &large, rows).await?);
         if let (Some(theirs), Some(ours)) = (theirs.last(), ours.last()) {
             eprintln!("round {round} of {TIMES}: psql {theirs:.2?}, ours {ours:.2?}");
@@ -54,43 +57,23 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         BAR,
     );
 
-    let small = memory::above_idle(&small, cache.path())?;
-    let large = memory::above_idle(&large, cache.path())?;
+    let small = memory::above_idle(&small, cache.path(), Work::Read)?;
+    let large = memory::above_idle(&large, cache.path(), Work::Read)?;
     report.amount(
-        "memory above idle, scale factor 0.1",
+        "read: memory above idle, scale factor 0.1",
         small,
         MEMORY_BAR,
         "MiB",
     );
     report.amount(
-        "memory above idle, scale factor 1",
+        "read: memory above idle, scale factor 1",
         large,
         MEMORY_BAR,
         "MiB",
     );
     let apart = (large - small).abs();
-    report.amount("the two apart", apart, FLAT_BAR, "MiB");
+    report.amount("read: the two apart", apart, FLAT_BAR, "MiB");
     Ok(())
-}
-
-/// What a shell user has: the whole of psql's process counts.
-fn psql(address: &Address) -> Result<Duration> {
-    let start = Instant::now();
-    let status = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--host", &address.host])
-        .args(["--port", &address.port.to_string()])
-        .args(["--username", &address.username, &address.database])
-        .args([
-            "--command",
-            "\\copy lineitem to '/dev/null' (format binary)",
-        ])
-        .env("PGPASSWORD", &address.password)
-        .stdout(Stdio::null())
-        .status()
-        .context("`psql` could not be started")?;
-    let time = start.elapsed();
-    ensure!(status.success(), "psql failed ({status})");
-    Ok(time)
 }
 
 /// From connecting to the end of the last batch.

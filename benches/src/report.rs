@@ -69,14 +69,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<44}{:>14}{:>14}{:>8}  {:<18}holds",
+            "{:<47}{:>14}{:>14}{:>8}  {:<18}holds",
             "", "reference", "ours", "ratio", "bar"
         )?;
         for row in &self.rows {
             let amount = |value: f64| format!("{value:.2} {}", row.unit);
             writeln!(
                 f,
-                "{:<44}{:>14}{:>14}{:>8}  {:<18}{}",
+                "{:<47}{:>14}{:>14}{:>8}  {:<18}{}",
                 row.what,
                 row.reference.map_or_else(String::new, amount),
                 amount(row.ours),

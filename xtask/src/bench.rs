@@ -13,6 +13,8 @@ use crate::workspace::{self, Workspace};
 pub(crate) enum What {
     /// Reading a large table, in time and memory.
     Read,
+    /// Appending a large table, in time and memory.
+    Append,
     /// Connecting, logging in and a first query.
     Connect,
     /// Loading a connector from the cache.
@@ -29,6 +31,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
     guests::build_connectors(workspace)?;
     let what = match what {
         What::Read => "read",
+        What::Append => "append",
         What::Connect => "connect",
         What::Load => "load",
         What::Exact => "exact",

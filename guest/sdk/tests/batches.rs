@@ -102,16 +102,66 @@ fn a_column_without_nulls_has_no_bitmap() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_found_with_its_row() {
-    let mut column = ColumnBuilder::new(Layout::Variable, 4);
-    column.push_bytes(b"plain");
-    column.push_null();
-    column.push_bytes("é".as_bytes());
-    assert_eq!(column.invalid_text(), None);
-    // Each half alone is not text, though the two together are.
-    column.push_bytes(&[0xc3]);
-    column.push_bytes(&[0xa9]);
-    assert_eq!(column.invalid_text(), Some(3));
+fn lists_and_structs_read_back() {
+    let number = Arc::new(Field::new("item", DataType::Int32, true));
+    let pair = DataType::Struct(
+        vec![
+            Field::new("a", DataType::Int32, true),
+            Field::new("b", DataType::Utf8, true),
+        ]
+        .into(),
+    );
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("list", DataType::List(Arc::clone(&number)), true),
+        Field::new("pair", pair, true),
+        Field::new("two", DataType::FixedSizeList(number, 2), true),
+    ]));
+    let numbers = || ColumnBuilder::new(Layout::Fixed(4), 0);
+    let text = ColumnBuilder::new(Layout::Variable, 0);
+    let mut columns = [
+        ColumnBuilder::nested(Layout::List, vec![numbers()]),
+        ColumnBuilder::nested(Layout::Struct, vec![numbers(), text]),
+        ColumnBuilder::nested(Layout::FixedList(2), vec![numbers()]),
+    ];
+    for _ in 0..2 {
+        let [list, pair, two] = &mut columns;
+        // A null, nothing, and two of which one is null.
+        list.push_null();
+        list.push_nested();
+        let items = list.child(0).expect("a child");
+        items.push_fixed(7_i32.to_le_bytes());
+        items.push_null();
+        list.push_nested();
+        pair.push_null();
+        for _ in 0..2 {
+            pair.child(0).expect("a").push_fixed(1_i32.to_le_bytes());
+            pair.child(1).expect("b").push_bytes(b"x");
+            pair.push_nested();
+        }
+        two.push_null();
+        for row in 0..4_i32 {
+            two.child(0).expect("a child").push_fixed(row.to_le_bytes());
+        }
+        two.push_nested();
+        two.push_nested();
+        let message = ipc::batch_message(&columns, 3);
+        let batch = ipc::read_batch(message, &schema).expect("a batch");
+        let list = batch.column(0).as_list::<i32>();
+        assert!(list.is_null(0));
+        assert_eq!(list.value(1).len(), 0);
+        assert_eq!(
+            list.value(2).as_primitive::<Int32Type>(),
+            &Int32Array::from(vec![Some(7), None])
+        );
+        let pair = batch.column(1).as_struct();
+        assert!(pair.is_null(0) && pair.is_valid(1));
+        assert_eq!(pair.column(1).as_string::<i32>().value(2), "x");
+        let two = batch.column(2).as_fixed_size_list();
+        assert!(two.is_null(0));
+        assert_eq!(two.value(2).as_primitive::<Int32Type>().values(), &[2, 3]);
+        // The memory is used again.
+        columns.iter_mut().for_each(ColumnBuilder::clear);
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ async fn enums_and_domains() -> Result<()> {
     let expected: ArrayRef = Arc::new(StringArray::from(vec![Some("sad"), None, Some("日本")]));
     assert_eq!(&found, &expected);
     for type_name in ["percent", "outer_percent"] {
+        // A table's column carries the name of its domain.
         let (field, found) = column(
             &database,
             &mut connection,
@@ -45,7 +46,7 @@ async fn enums_and_domains() -> Result<()> {
             &[None, Some("12.5"), Some("100")],
         )
         .await?;
-        assert_eq!(field.metadata()["dagflux:type"], "numeric(5,2)");
+        assert_eq!(field.metadata()["dagflux:type"], type_name);
         let expected: ArrayRef = Arc::new(decimal128(5, 2, &[1250, 10_000])?);
         assert_eq!(&found, &expected, "{type_name}");
     }
@@ -130,13 +131,6 @@ async fn values_that_cannot_be_carried_are_named() -> Result<()> {
 
 /// Types that have no Arrow type of their own here, with values of each.
 const OTHERS: &[(&str, &[&str])] = &[
-    (
-        "integer[]",
-        &["{}", "{1,NULL,3}", "{{1,2},{3,4}}", "[2:3]={5,6}"],
-    ),
-    ("text[]", &["{\"a,b\",\"c\\\"d\",NULL,\"NULL\",\"\"}"]),
-    ("numeric(5,2)[]", &["{1.50,NaN}"]),
-    ("date[]", &["{infinity,2000-01-01}"]),
     ("int4range", &["[1,5)", "empty", "(,)"]),
     (
         "tstzrange",
@@ -165,10 +159,9 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("regtype", &["integer"]),
     ("jsonpath", &["$.\"a\"[*]"]),
     ("tid", &["(0,1)"]),
-    ("pair", &["(1,\"a,b\")", "(,)"]),
-    ("pair[]", &["{\"(1,x)\"}"]),
+    // Parts of which there is only text, in parts.
+    ("odd", &["(1,10.0.0.1)", "(,)"]),
     ("citext", &["MiXeD"]),
-    ("hstore", &["\"a\"=>\"1\", \"b\"=>NULL"]),
     ("ltree", &["top.science"]),
     ("cube", &["(1, 2, 3)"]),
     ("numeric", &["1.50", "NaN"]),
@@ -183,8 +176,8 @@ async fn everything_else_is_what_the_server_writes() -> Result<()> {
     let client = database.sql().await?;
     client
         .batch_execute(
-            "CREATE EXTENSION citext; CREATE EXTENSION hstore; CREATE EXTENSION ltree;
-             CREATE EXTENSION cube; CREATE TYPE pair AS (a int, b text)",
+            "CREATE EXTENSION citext; CREATE EXTENSION ltree; CREATE EXTENSION cube;
+             CREATE TYPE odd AS (a int, b inet)",
         )
         .await?;
     let mut connection = fixture::connect(&database).await?;

@@ -38,7 +38,7 @@ fn statement(roots: &str) -> String {
         "WITH RECURSIVE roots(ord, type, modifier, name, dims) AS ({roots}), \
          reached(oid) AS (SELECT type FROM roots UNION SELECT c.oid FROM reached r \
          JOIN pg_catalog.pg_type t ON t.oid = r.oid CROSS JOIN LATERAL (\
-         SELECT t.typelem WHERE t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc \
+         SELECT t.typelem WHERE t.typtype = 'b' AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc \
          UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd' \
          UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' \
          AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) c(oid)) \
@@ -47,7 +47,7 @@ fn statement(roots: &str) -> String {
          SELECT NULL::pg_catalog.int8, t.oid, t.typtypmod, \
          CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, \
          t.typname::pg_catalog.text, \
-         CASE WHEN t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a' ELSE t.typtype::pg_catalog.text END, \
+         CASE WHEN t.typtype = 'b' AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a' ELSE t.typtype::pg_catalog.text END, \
          CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END::pg_catalog.text, \
          t.typdelim::pg_catalog.text, \
          (SELECT e.extname::pg_catalog.text FROM pg_catalog.pg_depend d \

@@ -14,8 +14,11 @@ use arrow_schema::SchemaRef;
 use dagflux_guest::bindings::wasi::sockets::tcp::TcpSocket;
 use dagflux_guest::{BatchLimits, Channel, ChannelError, Interest, Stream, ipc};
 use dagflux_postgres::auth::{Credentials, Scram};
+use dagflux_postgres::query;
+use dagflux_postgres::read::{self, Selection};
 use dagflux_postgres::rows::{Rows, Shared};
 use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::types::ledger::Choices;
 use dagflux_test_support::{Database, Server};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 use tokio::runtime::Runtime;
@@ -86,6 +89,33 @@ pub fn open_with(database: &Database<'_>, change: impl FnOnce(&mut Parameters)) 
     };
     let session = Session::open(Socket::connect(server)?, parameters, &login)?;
     Ok(Rc::new(RefCell::new(session)))
+}
+
+/// Runs a query that fails at values that do not fit.
+pub fn rows_of_query(
+    session: &Shared,
+    sql: &str,
+    limits: BatchLimits,
+) -> dagflux_guest::Result<Rows> {
+    query::query(session, sql, limits, &Choices::default())
+}
+
+/// Reads a table, and fails at values that do not fit.
+pub fn rows_of_table(
+    session: &Shared,
+    schema: Option<&str>,
+    table: &str,
+    selection: &Selection,
+    limits: BatchLimits,
+) -> dagflux_guest::Result<Rows> {
+    read::read(
+        session,
+        schema,
+        table,
+        selection,
+        limits,
+        &Choices::default(),
+    )
 }
 
 /// All the rows of a result.

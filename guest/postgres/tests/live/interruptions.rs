@@ -9,16 +9,19 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, ipc};
-use dagflux_postgres::read::{self, Selection};
+use dagflux_postgres::read::Selection;
 use dagflux_postgres::rows::Shared;
 use dagflux_postgres::{cancel, query};
 
-use crate::harness::{LIMITS, Socket, collect, failure, open, open_with, sql, with_database};
+use crate::harness::{
+    LIMITS, Socket, collect, failure, open, open_with, rows_of_query, rows_of_table, sql,
+    with_database,
+};
 use crate::writing::{batch, insert, message};
 
 /// The session still answers.
 fn still_works(session: &Shared) -> Result<()> {
-    let (_, batches) = collect(query::query(session, "SELECT 7", LIMITS)?)?;
+    let (_, batches) = collect(rows_of_query(session, "SELECT 7", LIMITS)?)?;
     assert_eq!(batches[0].column(0).as_primitive::<Int32Type>().value(0), 7);
     Ok(())
 }
@@ -35,7 +38,7 @@ fn a_token_stops_the_statement_and_the_session_lives_on() {
                 cancel::send(Socket::connect(server)?, cancel::key(&token)?)?;
                 anyhow::Ok(())
             });
-            let mut rows = query::query(&session, "SELECT pg_sleep(60)", LIMITS)?;
+            let mut rows = rows_of_query(&session, "SELECT pg_sleep(60)", LIMITS)?;
             failure(rows.next_batch())
         })?;
         assert_eq!(error.kind(), ErrorKind::Cancelled);
@@ -49,7 +52,7 @@ fn a_statement_that_runs_too_long_is_stopped_by_the_server() {
         let session = open_with(database, |parameters| {
             parameters.statement_timeout = Some(Duration::from_millis(200));
         })?;
-        let mut rows = query::query(&session, "SELECT pg_sleep(60)", LIMITS)?;
+        let mut rows = rows_of_query(&session, "SELECT pg_sleep(60)", LIMITS)?;
         assert_eq!(
             failure(rows.next_batch())?.kind(),
             ErrorKind::StatementTimeout
@@ -69,14 +72,14 @@ fn a_stream_dropped_early_leaves_the_session_usable() {
         )?;
         let session = open(database)?;
         for _ in 0..3 {
-            let mut rows = read::read(&session, None, "t", &Selection::default(), LIMITS)?;
+            let mut rows = rows_of_table(&session, None, "t", &Selection::default(), LIMITS)?;
             assert!(rows.next_batch()?.is_some());
             drop(rows);
             still_works(&session)?;
-            let mut rows = query::query(&session, "SELECT * FROM t", LIMITS)?;
+            let mut rows = rows_of_query(&session, "SELECT * FROM t", LIMITS)?;
             assert!(rows.next_batch()?.is_some());
             drop(rows);
-            drop(query::query(&session, "SELECT * FROM t", LIMITS)?);
+            drop(rows_of_query(&session, "SELECT * FROM t", LIMITS)?);
             still_works(&session)?;
         }
         Ok(())
@@ -95,7 +98,7 @@ fn a_value_that_does_not_fit_stops_the_statement() {
         let started = Instant::now();
         let statement = "SELECT CASE WHEN g > 5 THEN 'infinity'::date END, repeat('x', 10000), pg_sleep(0.01) FROM generate_series(1, 100000) g";
         let small = BatchLimits { rows: 1, bytes: 1 };
-        let mut rows = query::query(&session, statement, small)?;
+        let mut rows = rows_of_query(&session, statement, small)?;
         let error = loop {
             match rows.next_batch() {
                 Ok(Some(_)) => {}
@@ -119,7 +122,7 @@ fn a_backend_that_is_killed_is_told_as_such() {
 
         let session = open(database)?;
         let statement = "SELECT g, repeat('x', 1000) FROM generate_series(1, 10000000) g";
-        let mut rows = query::query(&session, statement, LIMITS)?;
+        let mut rows = rows_of_query(&session, statement, LIMITS)?;
         assert!(rows.next_batch()?.is_some());
         sql(runtime, database, kill)?;
         let error = loop {
@@ -138,7 +141,7 @@ fn a_backend_that_is_killed_is_told_as_such() {
             "{error:?}"
         );
         drop(rows);
-        let error = failure(query::query(&session, "SELECT 1", LIMITS))?;
+        let error = failure(rows_of_query(&session, "SELECT 1", LIMITS))?;
         assert_eq!(error.kind(), ErrorKind::ConnectionLost);
 
         let session = open(database)?;
@@ -168,7 +171,7 @@ fn a_backend_that_is_killed_is_told_as_such() {
         assert_eq!(failure(sink.finish())?.kind(), error.kind());
         drop(sink);
         let session = open(database)?;
-        let (_, batches) = collect(query::query(
+        let (_, batches) = collect(rows_of_query(
             &session,
             "SELECT count(*)::int FROM t",
             LIMITS,
@@ -217,7 +220,7 @@ fn execute_runs_one_statement_and_leaves_no_transaction() {
         assert_eq!(notices[0].severity, "WARNING");
         assert_eq!(notices[0].message, "look here");
         assert!(session.borrow_mut().take_notices().is_empty());
-        let (_, batches) = collect(query::query(
+        let (_, batches) = collect(rows_of_query(
             &session,
             "SELECT count(*)::int FROM t",
             LIMITS,
@@ -231,21 +234,21 @@ fn execute_runs_one_statement_and_leaves_no_transaction() {
 fn a_result_without_columns_and_one_without_rows_are_results() {
     with_database("empty", |_, database| {
         let session = open(database)?;
-        let (schema, batches) = collect(query::query(
+        let (schema, batches) = collect(rows_of_query(
             &session,
             "SELECT 1::numeric(5,2) AS n WHERE false",
             LIMITS,
         )?)?;
         assert_eq!(schema.field(0).name(), "n");
         assert!(batches.is_empty());
-        let (schema, batches) = collect(query::query(
+        let (schema, batches) = collect(rows_of_query(
             &session,
             "SELECT FROM generate_series(1, 3)",
             LIMITS,
         )?)?;
         assert!(schema.fields().is_empty());
         assert_eq!(batches.iter().map(|b| b.num_rows()).sum::<usize>(), 3);
-        let (schema, _) = collect(query::query(&session, "SELECT 1 AS a, 2 AS a", LIMITS)?)?;
+        let (schema, _) = collect(rows_of_query(&session, "SELECT 1 AS a, 2 AS a", LIMITS)?)?;
         assert_eq!(schema.fields().len(), 2);
         let shared = Rc::clone(&session);
         still_works(&shared)

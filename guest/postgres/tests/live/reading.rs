@@ -4,17 +4,18 @@ use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Decimal128Type, Int32Type, Int64Type};
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
-use dagflux_postgres::query;
-use dagflux_postgres::read::{self, Selection};
+use dagflux_postgres::read::Selection;
 
-use crate::harness::{LIMITS, collect, failure, open, sql, with_database};
+use crate::harness::{
+    LIMITS, collect, failure, open, rows_of_query, rows_of_table, sql, with_database,
+};
 
 #[test]
 fn a_query_returns_its_rows_and_leaves_the_session_idle() {
     with_database("query", |_, database| {
         let session = open(database)?;
         for _ in 0..2 {
-            let rows = query::query(
+            let rows = rows_of_query(
                 &session,
                 "SELECT 1 AS one, 'a'::text AS two, NULL::int8 AS none",
                 LIMITS,
@@ -41,7 +42,7 @@ fn a_table_is_read_by_copy_in_batches_within_their_limits() {
             "CREATE TABLE t AS SELECT g AS id, (g % 100 / 7.0)::numeric(15,2) AS price, repeat('x', g % 50) AS text, CASE WHEN g % 3 = 0 THEN g END AS maybe FROM generate_series(1, 200000) g",
         )?;
         let session = open(database)?;
-        let rows = read::read(&session, None, "t", &Selection::default(), LIMITS)?;
+        let rows = rows_of_table(&session, None, "t", &Selection::default(), LIMITS)?;
         let (_, batches) = collect(rows)?;
         let count: usize = batches.iter().map(|batch| batch.num_rows()).sum();
         assert_eq!(count, 200_000);
@@ -52,7 +53,7 @@ fn a_table_is_read_by_copy_in_batches_within_their_limits() {
             .iter()
             .flat_map(|batch| batch.column(1).as_primitive::<Decimal128Type>().values())
             .sum();
-        let rows = query::query(&session, "SELECT (sum(price) * 100)::bigint FROM t", LIMITS)?;
+        let rows = rows_of_query(&session, "SELECT (sum(price) * 100)::bigint FROM t", LIMITS)?;
         let (_, batches) = collect(rows)?;
         assert_eq!(
             total,
@@ -83,7 +84,7 @@ fn every_kind_of_statement_that_reads_is_taken() {
             "SELECT NULL, ROW(1, NULL), ARRAY[1]::int[], '{}'::jsonb, now(), current_user",
             "(SELECT 1) UNION ALL (SELECT 2)",
         ] {
-            let (_, batches) = collect(query::query(&session, statement, LIMITS)?)?;
+            let (_, batches) = collect(rows_of_query(&session, statement, LIMITS)?)?;
             assert!(!batches.is_empty(), "{statement}");
         }
         for statement in [
@@ -91,16 +92,16 @@ fn every_kind_of_statement_that_reads_is_taken() {
             "SELECT nextval('s')",
             "WITH w AS (DELETE FROM t RETURNING *) SELECT * FROM w",
         ] {
-            let result = query::query(&session, statement, LIMITS);
+            let result = rows_of_query(&session, statement, LIMITS);
             failure(result.and_then(|mut rows| rows.next_batch()))?;
         }
         // What a statement sets for the session does not stay.
-        collect(query::query(
+        collect(rows_of_query(
             &session,
             "SELECT set_config('search_path', 'pg_catalog', false)",
             LIMITS,
         )?)?;
-        let (_, batches) = collect(query::query(&session, "SHOW search_path", LIMITS)?)?;
+        let (_, batches) = collect(rows_of_query(&session, "SHOW search_path", LIMITS)?)?;
         let path = batches[0].column(0).as_string::<i32>().value(0);
         assert_eq!(path, "\"public\"");
         Ok(())
@@ -134,12 +135,12 @@ fn only_one_statement_that_reads_is_taken() {
             ("SELEC 1", ErrorKind::Syntax),
         ] {
             let error = failure(
-                query::query(&session, statement, LIMITS).and_then(|mut rows| rows.next_batch()),
+                rows_of_query(&session, statement, LIMITS).and_then(|mut rows| rows.next_batch()),
             )?;
             assert_eq!(error.kind(), kind, "{statement}: {error:?}");
             assert!(error.has_hint(), "{statement}");
         }
-        let (_, batches) = collect(query::query(&session, "SELECT count(*) FROM t", LIMITS)?)?;
+        let (_, batches) = collect(rows_of_query(&session, "SELECT count(*) FROM t", LIMITS)?)?;
         assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().value(0), 0);
         Ok(())
     });

@@ -12,11 +12,13 @@ use arrow_schema::Schema;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
 use dagflux_guest::ipc;
-use dagflux_postgres::read::{self, Selection};
+use dagflux_postgres::read::Selection;
 use dagflux_postgres::rows::Shared;
 use dagflux_postgres::{query, write};
 
-use crate::harness::{LIMITS, collect, failure, major_version, open, sql, with_database};
+use crate::harness::{
+    LIMITS, collect, failure, major_version, open, rows_of_query, rows_of_table, sql, with_database,
+};
 
 /// Begins to append rows to a table, or to a table that it creates.
 pub fn insert(
@@ -70,7 +72,7 @@ fn write_all(session: &Shared, table: &str, batch: &RecordBatch, create: bool) -
 
 fn count(session: &Shared, query_text: &str) -> Result<String> {
     let text = format!("SELECT ({query_text})::text");
-    let (_, batches) = collect(query::query(session, &text, LIMITS)?)?;
+    let (_, batches) = collect(rows_of_query(session, &text, LIMITS)?)?;
     let column = batches[0].column(0);
     let column = column.as_any().downcast_ref::<StringArray>().expect("text");
     Ok(column.value(0).to_owned())
@@ -79,7 +81,7 @@ fn count(session: &Shared, query_text: &str) -> Result<String> {
 /// Reads a table and writes it into a new one made from its Arrow schema: the two are equal,
 /// rows and types.
 fn round_trip(session: &Shared, table: &str) -> Result<()> {
-    let (schema, batches) = collect(read::read(
+    let (schema, batches) = collect(rows_of_table(
         session,
         None,
         table,
@@ -133,7 +135,7 @@ const ROUND_TRIP: &str = r#"
                 (null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null);
             CREATE TYPE mood AS ENUM ('sad', 'it''s "fine"');
             CREATE DOMAIN cents AS numeric(10,2) CHECK (VALUE >= 0);
-            CREATE TABLE others (m mood, bare numeric, cash money, i inet, ci cidr, mac macaddr, arr int[], words text[],
+            CREATE TABLE others (m mood, bare numeric, cash money, i inet, ci cidr, mac macaddr, arr int[][], words text[],
                 r int4range, bits bit varying(8), x xml, ts tsvector, p point, "c" "char", ttz timetz(2), iv interval day to second(2), js jsonb);
             INSERT INTO others VALUES
                 ('it''s "fine"', 123456789012345678901234567890.123456789, 12.34, '10.0.0.1', '10.0.0.0/8', '08:00:2b:01:02:03', '{{1,2},{3,null}}', '{"a,b",null,"\\"}',
@@ -214,7 +216,7 @@ fn a_failed_or_dropped_write_leaves_nothing() {
         let schema = ipc::schema_message(&good.schema())?;
         let mut sink = insert(&session, None, "t", &schema, false)?;
         sink.write(message(&good)?)?;
-        let busy = failure(query::query(&session, "SELECT 1", LIMITS))?;
+        let busy = failure(rows_of_query(&session, "SELECT 1", LIMITS))?;
         assert_eq!(busy.kind(), ErrorKind::Unsupported);
         drop(sink);
         assert_eq!(count(&session, "SELECT count(*) FROM t")?, "0");

@@ -10,7 +10,9 @@ use dagflux_postgres::session::Session;
 use dagflux_postgres::{catalog, check, query};
 
 use crate::script::{FixedLogin, Script, error_response, message, welcome};
-use crate::session::{LIMITS, ROW, column_of_the_table, described, insert, parameters};
+use crate::session::{
+    LIMITS, ROW, column_of_the_table, described, insert, parameters, rows_of_query,
+};
 
 /// Marsaglia's xorshift64.
 struct Random(u64);
@@ -83,7 +85,7 @@ fn queries_survive_any_answer() {
         let mut bytes = answer.clone();
         mutate(&mut bytes, &mut random);
         converse(&bytes, &mut random, |session| {
-            if let Ok(mut rows) = query::query(session, "SELECT 1", LIMITS) {
+            if let Ok(mut rows) = rows_of_query(session, "SELECT 1", LIMITS) {
                 while rows.next_batch().is_ok_and(|batch| batch.is_some()) {}
             }
             let _ = query::execute(session, "DELETE FROM t");

@@ -1,8 +1,9 @@
 //! Names: of types, and quoted ones.
 
 use dagflux_postgres::dialect::{qualified, quote};
-use dagflux_postgres::types::mapping::{self, oid};
 use dagflux_postgres::types::name::TypeName;
+use dagflux_postgres::types::pg_type::Typed;
+use dagflux_postgres::types::{mapping, oid};
 
 #[test]
 fn names_are_quoted_with_their_quotes_doubled() {
@@ -87,6 +88,7 @@ fn builtin_types_are_called_what_the_server_calls_them() {
         (oid::TIMESTAMPTZ, 3, "timestamp(3) with time zone"),
         (oid::TIME, -1, "time without time zone"),
     ] {
-        assert_eq!(mapping::map(type_oid, modifier).name.as_deref(), Some(name));
+        let typed = Typed::known(type_oid, modifier).expect(name);
+        assert_eq!(typed.name, name);
     }
 }

@@ -10,9 +10,14 @@ use arrow_array::types::{
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::Schema;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::OnLoss;
 use dagflux_guest::{BatchLimits, Error, ipc};
-use dagflux_postgres::types::decode::RowDecoder;
-use dagflux_postgres::types::mapping::{self, numeric_modifier, oid};
+use dagflux_postgres::types::decode::{RowDecoder, Source};
+use dagflux_postgres::types::pg_type::Typed;
+use dagflux_postgres::types::{
+    mapping::{self, numeric_modifier},
+    oid,
+};
 
 const LIMITS: BatchLimits = BatchLimits {
     rows: 1000,
@@ -37,10 +42,17 @@ fn row(values: &[Option<&[u8]>]) -> Vec<u8> {
 fn decoder(types: &[(u32, i32)], limits: BatchLimits) -> (RowDecoder, Arc<Schema>) {
     let mappings: Vec<_> = types
         .iter()
-        .map(|(oid, m)| mapping::map(*oid, *m))
+        .map(|(oid, modifier)| {
+            let typed = Typed::known(*oid, *modifier).unwrap_or_else(|| Typed::unknown(*oid));
+            mapping::map("c", &typed, 1, OnLoss::Fail, true)
+        })
         .collect();
-    let fields: Vec<_> = mappings.iter().map(|m| m.field("c", None, None)).collect();
-    let columns = mappings.iter().map(|m| (m.kind, "c".to_owned()));
+    let fields: Vec<_> = mappings.iter().map(|m| m.field.clone()).collect();
+    let columns = mappings.into_iter().map(|mapping| Source {
+        kind: mapping.kind,
+        name: "c".to_owned(),
+        choice: OnLoss::Fail,
+    });
     (
         RowDecoder::new(columns, limits, true),
         Arc::new(Schema::new(fields)),
@@ -52,7 +64,7 @@ fn one(type_oid: u32, modifier: i32, value: &[u8]) -> Result<RecordBatch, Error>
     let (mut decoder, schema) = decoder(&[(type_oid, modifier)], LIMITS);
     decoder.row(&row(&[Some(value)]))?;
     decoder.row(&row(&[None]))?;
-    let batch = ipc::read_batch(decoder.take()?, &schema)?;
+    let batch = ipc::read_batch(decoder.take(), &schema)?;
     assert!(batch.column(0).is_null(1));
     Ok(batch)
 }
@@ -200,7 +212,7 @@ fn rows_are_counted_across_batches() {
     for _ in 0..3 {
         decoder.row(&good).expect("a row");
     }
-    decoder.take().expect("a batch");
+    decoder.take();
     decoder.row(&good).expect("a row");
     let error = decoder
         .row(&row(&[Some(&i32::MAX.to_be_bytes())]))
@@ -228,11 +240,11 @@ fn batches_keep_to_their_limits_and_a_large_row_comes_alone() {
         let text = vec![b'x'; size];
         let row = row(&[Some(&text), Some(&[0; 4])]);
         if !decoder.has_room(row.len()) {
-            batches.push(ipc::read_batch(decoder.take().expect("a batch"), &schema).expect("rows"));
+            batches.push(ipc::read_batch(decoder.take(), &schema).expect("rows"));
         }
         decoder.row(&row).expect("a row");
     }
-    batches.push(ipc::read_batch(decoder.take().expect("a batch"), &schema).expect("rows"));
+    batches.push(ipc::read_batch(decoder.take(), &schema).expect("rows"));
     let counts: Vec<_> = batches.iter().map(RecordBatch::num_rows).collect();
     assert_eq!(counts.iter().sum::<usize>(), sizes.len());
     assert_eq!(counts, [2, 1, 3, 10, 3]);
@@ -270,7 +282,7 @@ fn a_row_cut_anywhere_is_a_violation_and_not_a_panic() {
             let mut changed = whole.clone();
             changed[at] = value;
             let (mut decoder, _) = self::decoder(&types, LIMITS);
-            let _ = decoder.row(&changed).and_then(|()| decoder.take());
+            let _ = decoder.row(&changed).map(|()| decoder.take());
         }
     }
 }

@@ -8,11 +8,21 @@ use arrow_schema::{DataType, Field, Schema};
 use dagflux_guest::BatchLimits;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
-use dagflux_postgres::rows::Shared;
+use dagflux_postgres::rows::{Rows, Shared};
 use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::types::ledger::Choices;
 use dagflux_postgres::{cancel, query, write};
 
 use crate::script::{FixedLogin, Script, Told, error_response, message, welcome};
+
+/// Runs a query that fails at values that do not fit.
+pub fn rows_of_query(
+    session: &Shared,
+    sql: &str,
+    limits: BatchLimits,
+) -> dagflux_guest::Result<Rows> {
+    query::query(session, sql, limits, &Choices::default())
+}
 
 /// Begins to append rows to a table, or to a table that it creates.
 pub fn insert(
@@ -183,7 +193,7 @@ fn ask(lines: Vec<Vec<u8>>) -> dagflux_guest::Error {
     script.extend(lines);
     let (session, _) = open(script);
     let session = Rc::new(RefCell::new(session.expect("a session")));
-    let result = query::query(&session, "SELECT 1", LIMITS).and_then(|mut rows| {
+    let result = rows_of_query(&session, "SELECT 1", LIMITS).and_then(|mut rows| {
         while rows.next_batch()?.is_some() {}
         Ok(())
     });
@@ -284,7 +294,7 @@ fn a_login_and_a_query_take_as_few_flights_as_they_can() {
     let session = Session::open(channel, parameters(), &FixedLogin).expect("a session");
     assert_eq!(flights.get(), 3, "startup, client-first, client-final");
     let session = Rc::new(RefCell::new(session));
-    let mut rows = query::query(&session, "SELECT 1", LIMITS).expect("rows");
+    let mut rows = rows_of_query(&session, "SELECT 1", LIMITS).expect("rows");
     assert!(rows.next_batch().is_ok_and(|batch| batch.is_some()));
     assert!(rows.next_batch().is_ok_and(|batch| batch.is_none()));
     assert_eq!(flights.get(), 5, "describe, run");
@@ -416,7 +426,7 @@ fn a_statement_with_a_nul_is_refused_and_the_session_lives_on() {
     .concat();
     let (session, _) = open([welcome(), answer]);
     let session = Rc::new(RefCell::new(session.expect("a session")));
-    let error = match query::query(&session, "SELECT '\0'", LIMITS) {
+    let error = match rows_of_query(&session, "SELECT '\0'", LIMITS) {
         Ok(_) => panic!("it was sent"),
         Err(error) => error,
     };
