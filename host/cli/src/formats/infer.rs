@@ -150,7 +150,7 @@ impl Plan {
             },
             Types::Inferred(given) => match given.iter().find(|field| field.name() == name) {
                 Some(field) if json::is_nested_json(field.data_type(), sample) => {
-                    Self::plain(field.clone().with_nullable(true))
+                    Self::plain(deepened(field, sample))
                 }
                 Some(_) => Self::plain(as_text()),
                 None => Self::plain(infer(name, sample, nature)),
@@ -174,7 +174,11 @@ impl Plan {
         let fits = |sample: &StringArray| text::from_text(&field, sample, 1).is_ok();
         if kind.is_nested() {
             let json = json::is_nested_json(kind, sample);
-            return Self::plain(if json { field } else { as_text });
+            return Self::plain(if json {
+                deepened(&field, sample)
+            } else {
+                as_text
+            });
         }
         if kind.is_temporal() && !fits(sample) {
             return Self::plain(as_text);
@@ -188,6 +192,28 @@ impl Plan {
         }
         Self::plain(field)
     }
+}
+
+/// The field, as a list of as many levels as the sample has: columns of arrays take values of
+/// more dimensions than they were declared with.
+fn deepened(field: &Field, sample: &StringArray) -> Field {
+    let mut levels = 0;
+    let mut kind = field.data_type();
+    while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
+        kind
+    {
+        levels += 1;
+        kind = item.data_type();
+    }
+    let list = matches!(field.data_type(), DataType::List(_));
+    let deepest = sample.iter().flatten().map(json::list_depth).max();
+    let more = deepest.unwrap_or_default().saturating_sub(levels);
+    let kind = (0..more)
+        .filter(|_| list)
+        .fold(field.data_type().clone(), |kind, _| {
+            DataType::new_list(kind, true)
+        });
+    field.clone().with_data_type(kind).with_nullable(true)
 }
 
 /// The numbers among a column's text.
@@ -448,7 +474,7 @@ mod tests {
             (DataType::Date32, &["0044-03-15 BC"], false),
             (DataType::Int32, &["many"], true),
             (list.clone(), &["[1,null]"], true),
-            (list, &["{1,NULL}"], false),
+            (list.clone(), &["{1,NULL}"], false),
         ] {
             let field = Field::new("c", kind.clone(), true);
             let sample = StringArray::from(values.to_vec());
@@ -457,5 +483,8 @@ mod tests {
             let words = kind.is_decimal() && !typed;
             assert_eq!(plan.but_for_words.is_some(), words, "{kind} {values:?}");
         }
+        let sample = StringArray::from(vec![Some("[]"), None, Some("[[1],[2]]")]);
+        let plan = Plan::of_table(Field::new("c", list.clone(), true), &sample);
+        assert_eq!(*plan.field.data_type(), DataType::new_list(list, true));
     }
 }

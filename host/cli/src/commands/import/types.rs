@@ -1,7 +1,6 @@
 //! The types of columns: those that are given, and what the server makes of them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use dagflux_host::{Connection, ErrorKind, ReadOptions, TableName};
@@ -221,45 +220,9 @@ async fn in_arrow(connection: &mut Connection, given: &[(String, String)]) -> Ve
             Err(_) => None,
         };
         let text = || Field::new(name, DataType::Utf8, true);
-        let field = field.map_or_else(text, |field| field.as_ref().clone().with_name(name));
-        fields.push(deepened(field, dimensions(kind)));
+        fields.push(field.map_or_else(text, |field| field.as_ref().clone().with_name(name)));
     }
     fields
-}
-
-/// How many dimensions the type of an array says: `int[][3]` has 2.
-fn dimensions(kind: &str) -> usize {
-    let mut rest = kind.trim_end();
-    let mut count = 0;
-    while let Some((before, bound)) = rest
-        .strip_suffix(']')
-        .and_then(|rest| rest.rsplit_once('['))
-    {
-        if !bound.trim().chars().all(|c| c.is_ascii_digit()) {
-            break;
-        }
-        rest = before.trim_end();
-        count += 1;
-    }
-    count
-}
-
-/// A list of as many levels: a value without a table has the type of the array, but not the
-/// dimensions that a column declares.
-fn deepened(field: Field, dimensions: usize) -> Field {
-    let mut levels = 0;
-    let mut kind = field.data_type();
-    while let DataType::List(item) = kind {
-        levels += 1;
-        kind = item.data_type();
-    }
-    (levels..dimensions)
-        .filter(|_| levels > 0)
-        .fold(field, |field, _| {
-            let name = field.name().clone();
-            let inner = Arc::new(field.with_name("item"));
-            Field::new(name, DataType::List(inner), true)
-        })
 }
 
 #[cfg(test)]
@@ -282,24 +245,6 @@ mod tests {
             .map(|(name, kind)| (name.as_str(), kind.as_str()))
             .collect();
         assert_eq!(columns, expected);
-    }
-
-    #[test]
-    fn arrays_have_the_dimensions_of_their_type() {
-        for (kind, expected) in [
-            ("int", 0),
-            ("numeric(12,2)[]", 1),
-            ("int [3][]", 2),
-            ("\"a[]\"", 0),
-        ] {
-            assert_eq!(dimensions(kind), expected, "{kind}");
-        }
-        let list = DataType::new_list(DataType::Int32, true);
-        let field = |kind: &DataType| Field::new("c", kind.clone(), true);
-        let deep = DataType::new_list(list.clone(), true);
-        assert_eq!(deepened(field(&list), 2), field(&deep));
-        assert_eq!(deepened(field(&deep), 2), field(&deep));
-        assert_eq!(deepened(field(&DataType::Utf8), 2), field(&DataType::Utf8));
     }
 
     #[test]

@@ -16,7 +16,7 @@
 mod read;
 mod write;
 
-pub use read::{from_json, is_nested_json, scalar_text};
+pub use read::{from_json, is_nested_json, list_depth, scalar_text};
 pub use write::JsonColumn;
 
 #[cfg(test)]

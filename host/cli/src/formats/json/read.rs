@@ -30,6 +30,12 @@ pub fn is_nested_json(kind: &DataType, sample: &StringArray) -> bool {
     })
 }
 
+/// How deep a JSON list lies within lists, as its first item tells.
+pub fn list_depth(json: &str) -> usize {
+    let mut openings = json.bytes().filter(|byte| !byte.is_ascii_whitespace());
+    openings.position(|byte| byte != b'[').unwrap_or_default()
+}
+
 /// JSON, each value as it stands in the file, as values of a type that is made of others. `name`
 /// says what it is part of, `row` in which row of the file each is.
 ///
