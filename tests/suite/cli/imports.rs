@@ -1,12 +1,15 @@
 //! The modes of `import`, and the types of what it creates.
 
 use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dagflux_test_support::tokio_postgres::Client;
 use serde_json::{Value, json};
 
-use super::Desk;
+use super::{Desk, Run};
 use crate::assertions::{rows, value};
 use crate::fixture;
 
@@ -91,13 +94,25 @@ async fn each_mode_and_its_dry_run() -> Result<()> {
         assert!(run.err.contains("COPY "), "{run:?}");
         assert_eq!(stock(&client).await?, before, "{rehearsed:?}");
         assert_eq!(
-            value(&client, "SELECT to_regclass('stock_copy') IS NULL").await?,
+            value(&client, "SELECT (to_regclass('stock_copy') IS NULL)::text").await?,
             "true"
         );
         let done = &desk.json(&arguments)?[0];
         assert_eq!(counts(done), expected, "{arguments:?}");
         assert_eq!(done["dry_run"], false);
-        assert_eq!(done["statements"], dry["statements"]);
+        let but_last = |summary: &Value| {
+            let mut statements = summary["statements"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            (statements.pop(), statements)
+        };
+        let ((commit, done_before), (rollback, dry_before)) = (but_last(done), but_last(dry));
+        assert_eq!(done_before, dry_before);
+        assert_eq!(
+            (commit, rollback),
+            (Some(json!("COMMIT")), Some(json!("ROLLBACK")))
+        );
         assert_eq!(
             done["columns"],
             json!([
@@ -148,7 +163,7 @@ async fn an_upsert_shows_keys_that_are_there_twice() -> Result<()> {
         run.err.starts_with("imported 3 rows (")
             && run
                 .err
-                .contains(") into stock: updated 2 rows, inserted 0 rows; "),
+                .contains(") into stock: updated 2 rows and inserted 0 rows; "),
         "{run:?}"
     );
     Ok(())
@@ -264,7 +279,7 @@ async fn types_that_are_given() -> Result<()> {
         let (text, _) = desk.fail(&arguments, code)?;
         assert!(text.contains(expected), "{arguments:?}: {text}");
         assert_eq!(
-            value(&client, "SELECT to_regclass('t') IS NULL").await?,
+            value(&client, "SELECT (to_regclass('t') IS NULL)::text").await?,
             "true"
         );
     }
@@ -314,7 +329,6 @@ async fn columns_that_are_left_out() -> Result<()> {
     Ok(())
 }
 
-/// What sequences hold back is told, and a file of text says no more than it has to.
 #[tokio::test(flavor = "multi_thread")]
 async fn inferred_types_of_json_lines() -> Result<()> {
     let database = fixture::database("cli_inferred").await?;
@@ -346,6 +360,57 @@ async fn inferred_types_of_json_lines() -> Result<()> {
         )
         .await?,
         "-18.50 1"
+    );
+    Ok(())
+}
+
+/// What was not committed is not there, and is not said to be in doubt.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_is_interrupted_changes_nothing() -> Result<()> {
+    let database = fixture::database("cli_import_interrupt").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute(
+            "CREATE TABLE t (id int); INSERT INTO t VALUES (1); GRANT ALL ON t TO dagflux",
+        )
+        .await?;
+    let desk = Desk::new(&database)?;
+    let mut child = desk
+        .command(&[
+            "import", "db", "-", "t", "--format", "csv", "--mode", "replace",
+        ])?
+        .stdin(Stdio::piped())
+        .spawn()?;
+    // More than a batch, and the pipe stays open: more rows may come.
+    let mut input = child.stdin.take().context("no pipe")?;
+    let text: String = (0..50_000).map(|id| format!("{id}\n")).collect();
+    input.write_all(format!("id\n{text}").as_bytes())?;
+    let writing = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = 'cli_import_interrupt' \
+                   AND application_name = 'dagflux' AND query LIKE 'COPY%'";
+    let began = Instant::now();
+    while value(&client, writing).await? != "1" {
+        ensure!(began.elapsed() < Duration::from_secs(10), "no rows arrive");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()?;
+    assert!(status.success());
+    let run = Run::from(child.wait_with_output()?);
+    drop(input);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(!run.err.contains("not known"), "{run:?}");
+    let began = Instant::now();
+    while value(&client, writing).await? != "0" {
+        ensure!(
+            began.elapsed() < Duration::from_secs(10),
+            "the server writes on"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        value(&client, "SELECT string_agg(id::text, ',') FROM t").await?,
+        "1"
     );
     Ok(())
 }

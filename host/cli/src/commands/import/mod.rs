@@ -9,6 +9,7 @@ mod types;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
@@ -20,7 +21,7 @@ use crate::args::{ImportArgs, Mode};
 use crate::context::{Context, close};
 use crate::failure::Failure;
 use crate::formats::{self, Format, Opened, Source, Types, Wanted};
-use crate::interrupt::{or_interrupt, or_interrupt_change};
+use crate::interrupt::or_interrupt_commit;
 use crate::output;
 use crate::output::progress::Progress;
 
@@ -42,20 +43,16 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let given = types::given(&args, format)?;
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
-    let progress = Progress::new(None);
-    let work = async {
-        let imported = import(&mut connection, &args, source, format, &given, progress).await;
+    let committing = AtomicBool::new(false);
+    let mut imported = or_interrupt_commit(canceller, &committing, async {
+        let imported = import(&mut connection, &args, source, format, &given, &committing).await;
         imported.map_err(|error| match error.downcast_ref::<dagflux_host::Error>() {
             // Then rows may have been imported.
             Some(host) if host.kind() == ErrorKind::OutcomeUnknown => error,
             _ => error.context(format!("nothing was imported from {}", args.file.display())),
         })
-    };
-    let mut imported = if args.dry_run {
-        or_interrupt(Some(canceller), work).await?
-    } else {
-        or_interrupt_change(canceller, work).await?
-    };
+    })
+    .await?;
     imported.bytes = bytes;
     let receipt = connection.receipt();
     if context.json {
@@ -78,8 +75,9 @@ async fn import(
     source: Source,
     format: Format,
     given: &[(String, String)],
-    progress: Progress,
+    committing: &AtomicBool,
 ) -> anyhow::Result<Imported> {
+    let progress = Progress::new(None);
     let types = match format {
         Format::Csv | Format::Jsonl => types::of_text(connection, args, given).await?,
         Format::Parquet | Format::Arrow => Types::default(),
@@ -91,7 +89,7 @@ async fn import(
     let decoding = tokio::task::spawn_blocking(move || formats::decoder(format, source, &wanted));
     let opened = decoding.await.context("the decoder stopped")??;
     types::check(args, given, &opened.schema)?;
-    write(connection, args, opened, given, progress).await
+    write(connection, args, opened, given, (progress, committing)).await
 }
 
 /// Opens the file, and tells its format and its size.
@@ -132,7 +130,7 @@ async fn write(
         batches,
     }: Opened,
     given: &[(String, String)],
-    mut progress: Progress,
+    (mut progress, committing): (Progress, &AtomicBool),
 ) -> anyhow::Result<Imported> {
     progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
@@ -164,6 +162,7 @@ async fn write(
         (false, Mode::Upsert) => "sent; merging them with the table",
         (false, _) => "sent; committing",
     });
+    committing.store(!args.dry_run, Ordering::SeqCst);
     let report = sink.finish().await?;
     Ok(Imported {
         schema,

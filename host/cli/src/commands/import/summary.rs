@@ -79,8 +79,8 @@ fn changes(mode: Mode, report: &WriteReport) -> String {
     let inserted = format!("inserted {}", output::rows(report.inserted));
     match mode {
         Mode::Append | Mode::Create => inserted,
-        Mode::Replace => format!("deleted {}, {inserted}", output::rows(report.deleted)),
-        Mode::Upsert => format!("updated {}, {inserted}", output::rows(report.updated)),
+        Mode::Replace => format!("deleted {} and {inserted}", output::rows(report.deleted)),
+        Mode::Upsert => format!("updated {} and {inserted}", output::rows(report.updated)),
     }
 }
 
