@@ -116,7 +116,7 @@ impl std::error::Error for Failure {}
 /// the position in the statement can be shown, and with the command's own next
 /// step where it has one.
 #[derive(Debug)]
-pub struct ReadFailure {
+pub struct ServerFailure {
     /// The statement's text, if it was one of the user's. Shown to the person only,
     /// never logged.
     pub sql: Option<String>,
@@ -126,13 +126,13 @@ pub struct ReadFailure {
     pub hint: Option<String>,
 }
 
-impl fmt::Display for ReadFailure {
+impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.source, f)
     }
 }
 
-impl std::error::Error for ReadFailure {
+impl std::error::Error for ServerFailure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.source)
     }

@@ -306,7 +306,8 @@ async fn columns_that_are_left_out() -> Result<()> {
     for format in ["parquet", "arrow", "csv", "jsonl"] {
         let file = format!("made.{format}");
         desk.succeed(&["export", "db", "made", "-o", &file])?;
-        desk.fail(&["import", "db", &file, "copy"], 8)?;
+        let (text, _) = desk.fail(&["import", "db", &file, "copy"], 8)?;
+        assert!(text.contains("--columns id,n leaves them out"), "{text}");
         let chosen = ["import", "db", &file, "copy", "--columns", "n,id"];
         let done = &desk.json(&[&chosen[..], &["--mode", "replace"]].concat())?[0];
         assert_eq!(done["columns"].as_array().map(Vec::len), Some(2), "{done}");

@@ -255,6 +255,16 @@ pub enum SecretCommand {
     },
 }
 
+/// An argument as one types it in a shell.
+pub fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '=' | ',');
+    if argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
 /// Reads a duration: a number and `ms`, `s`, `m` or `h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text
@@ -305,6 +315,13 @@ mod tests {
         for text in ["", "5", "s", "0s", "-1s", "99999999999999999999s", "1 day"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn arguments_as_typed() {
+        assert_eq!(quoted("a,größe=null"), "a,größe=null");
+        assert_eq!(quoted("unit price"), "'unit price'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
     }
 
     #[test]

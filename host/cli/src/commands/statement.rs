@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use dagflux_host::{ErrorKind, TableName};
 
-use crate::args::{LossArgs, StatementArgs};
+use crate::args::{LossArgs, StatementArgs, quoted};
 use crate::context::{Context, close};
-use crate::failure::{Failure, ReadFailure};
+use crate::failure::{Failure, ServerFailure};
 use crate::interrupt::{or_interrupt, or_interrupt_change};
 use crate::output::{self, rows};
 
@@ -106,7 +106,7 @@ pub async fn execute(
 /// would have let the read go on.
 pub fn advised(sql: Option<&str>, error: anyhow::Error) -> anyhow::Error {
     match error.downcast::<dagflux_host::Error>() {
-        Ok(source) => ReadFailure {
+        Ok(source) => ServerFailure {
             sql: sql.map(str::to_owned),
             hint: way_on(&source),
             source,
@@ -122,20 +122,11 @@ fn way_on(error: &dagflux_host::Error) -> Option<String> {
     let misfit = error.kind() == ErrorKind::Value && error.sqlstate().is_none();
     let mut attributes = error.attributes().iter();
     let (_, column) = attributes.find(|(name, _)| misfit && name == "column")?;
-    let quote = |argument: String| match argument.chars().all(plain) {
-        true => argument,
-        false => format!("'{}'", argument.replace('\'', "'\\''")),
-    };
     Some(format!(
         "add --on-loss {} to read such values as NULL, or --on-loss {} to read the column as text",
-        quote(format!("{column}=null")),
-        quote(format!("{column}=text"))
+        quoted(&format!("{column}=null")),
+        quoted(&format!("{column}=text"))
     ))
-}
-
-/// Whether a shell takes a character as it is.
-fn plain(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '=')
 }
 
 /// The statement that was given: as it is, from standard input, or in a file.

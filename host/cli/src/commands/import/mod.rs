@@ -4,6 +4,7 @@
 //! the connection's sink. Dropping the sink rolls back, so that every way out
 //! but `finish` leaves the table as it was.
 
+mod advice;
 mod summary;
 mod types;
 
@@ -13,12 +14,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use dagflux_host::{Connection, ErrorKind};
+use dagflux_host::Connection;
 use tokio::sync::mpsc;
 
 use self::summary::Imported;
 use crate::args::{ImportArgs, Mode};
 use crate::context::{Context, close};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::formats::{self, Format, Opened, Source, Types, Wanted};
 use crate::interrupt::or_interrupt_commit;
@@ -46,9 +48,9 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let committing = AtomicBool::new(false);
     let mut imported = or_interrupt_commit(canceller, &committing, async {
         let imported = import(&mut connection, &args, source, format, &given, &committing).await;
-        imported.map_err(|error| match error.downcast_ref::<dagflux_host::Error>() {
+        imported.map_err(|error| match output::error::exit(&error) {
             // Then rows may have been imported.
-            Some(host) if host.kind() == ErrorKind::OutcomeUnknown => error,
+            Some(Exit::OutcomeUnknown) => error,
             _ => error.context(format!("nothing was imported from {}", args.file.display())),
         })
     })
@@ -135,9 +137,11 @@ async fn write(
     progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
     let options = args.options(given.to_vec());
+    let advised = |error| advice::advised(args, &schema, error);
     let mut sink = connection
         .write(&args.table, Arc::clone(&schema), options)
-        .await?;
+        .await
+        .map_err(advised)?;
     let decoding = tokio::task::spawn_blocking(move || {
         for batch in batches {
             if sender.blocking_send(batch).is_err() {
@@ -149,7 +153,7 @@ async fn write(
     let mut bytes: u64 = 0;
     while let Some(batch) = decoded.recv().await {
         for slice in slices(&batch?) {
-            sink.write(&slice).await?;
+            sink.write(&slice).await.map_err(advised)?;
             bytes += slice_bytes(&slice, slice.num_rows());
             progress.advance(slice.num_rows() as u64, bytes);
         }
@@ -163,7 +167,7 @@ async fn write(
         (false, _) => "sent; committing",
     });
     committing.store(!args.dry_run, Ordering::SeqCst);
-    let report = sink.finish().await?;
+    let report = sink.finish().await.map_err(advised)?;
     Ok(Imported {
         schema,
         rows: progress.rows(),
