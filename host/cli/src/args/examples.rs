@@ -38,7 +38,8 @@ Example:
 
 /// Of `import`.
 pub const IMPORT: &str = "\
-One transaction: all rows arrive or, after any error or Ctrl-C, none. Columns are matched by
+One transaction: all rows arrive or, after any error or Ctrl-C, none; only exit code 11 says
+that it is not known which, because the answer to the commit was lost. Columns are matched by
 name; those of the table that the file lacks take their defaults.
 
 Modes:

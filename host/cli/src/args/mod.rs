@@ -33,6 +33,7 @@ pub struct Cli {
 
 /// What applies to every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The connection file [default: dagflux/connections.toml in the user's configuration folder]
     #[arg(long, global = true, value_name = "FILE", env = "DAGFLUX_CONNECTIONS")]

@@ -1,7 +1,5 @@
 //! Values as JSON.
 
-use std::io::Write;
-
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, StringArray};
 use arrow_buffer::NullBuffer;
@@ -163,7 +161,6 @@ fn range(ends: &[usize], row: usize) -> std::ops::Range<usize> {
 pub(super) fn quoted(text: &str, out: &mut Vec<u8>) {
     // Writing to memory does not fail, and text is always a JSON string.
     let _ = serde_json::to_writer(&mut *out, text);
-    let _ = out.flush();
 }
 
 fn unknown(field: &Field) -> Failure {
