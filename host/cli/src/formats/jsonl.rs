@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows, is_special_float};
 use super::json::{JsonColumn, scalar_text};
+use super::text::misfit;
 use super::{Counted, Encoder};
 use crate::failure::Failure;
 
@@ -212,12 +213,14 @@ impl TextRows for JsonRows {
         for name in &self.names {
             let mut column = StringBuilder::new();
             let mut seen = Seen::default();
-            for row in &rows {
-                let value = row
-                    .get(name)
-                    .and_then(Option::as_ref)
-                    .map(|value| value.get());
-                let text = value.map(scalar_text).transpose()?.flatten();
+            for (at, row) in rows.iter().enumerate() {
+                let value = row.get(name).and_then(Option::as_ref);
+                let value = value.map(|value| value.get());
+                let text = value.map(scalar_text).transpose().map_err(|_| {
+                    let row = first_row + at as u64;
+                    misfit(name, row, "this is no text", value.unwrap_or_default())
+                })?;
+                let text = text.flatten();
                 if let (Some(value), Some(text)) = (value, &text) {
                     seen.note(value, text);
                 }
@@ -383,6 +386,16 @@ mod tests {
                 .unwrap()
                 .to_string()
                 .starts_with("line 2: this is no JSON object")
+        );
+        // Half of a surrogate pair is no character.
+        let text = "{\"a\": null}\n{\"a\": \"\\ud800\"}\n";
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        assert!(
+            rows.next()
+                .err()
+                .unwrap()
+                .to_string()
+                .starts_with("row 2, column \"a\": this is no text")
         );
     }
 }
