@@ -144,7 +144,7 @@ fn with_far_years(text: &StringArray, values: ArrayRef) -> ArrayRef {
     Arc::new(filled.with_data_type(values.data_type().clone()))
 }
 
-/// A timestamp as [`to_text`] writes it, in microseconds since 1970.
+/// A timestamp as [`super::to_text`] writes it, in microseconds since 1970.
 fn far_year(text: &str) -> Option<i64> {
     let (date, time) = text.split_once(['T', ' '])?;
     // Only what the cast does not read; and its parsers take bare numbers, too.
