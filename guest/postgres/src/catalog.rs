@@ -10,6 +10,7 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::{
 };
 use dagflux_guest::{Error, Result};
 
+use crate::dialect;
 use crate::protocol::Violation;
 use crate::session::Session;
 
@@ -48,6 +49,9 @@ pub fn schemas(session: &mut Session) -> Result<Vec<Schema>> {
 /// `schema-not-found` for a schema that is not there.
 pub fn tables(session: &mut Session, schema: Option<&str>) -> Result<Vec<Table>> {
     session.begin()?;
+    if let Some(schema) = schema {
+        dialect::check_name("schema", ErrorKind::SchemaNotFound, schema)?;
+    }
     let condition = match schema {
         Some(_) => "n.nspname = $1",
         None => NOT_SYSTEM,
@@ -104,6 +108,12 @@ pub fn columns(
     session.begin()?;
     let configured = session.parameters().schema.clone();
     let schema = schema.or(table.map(|_| configured.as_str()));
+    if let Some(schema) = schema {
+        dialect::check_name("schema", ErrorKind::SchemaNotFound, schema)?;
+    }
+    if let Some(table) = table {
+        dialect::check_name("table", ErrorKind::TableNotFound, table)?;
+    }
     let mut parameters = Vec::new();
     let condition = match (schema, table) {
         (Some(schema), Some(table)) => {

@@ -39,8 +39,8 @@ const FACTS: &str = "SELECT pg_catalog.current_database(), current_user, \
     pg_catalog.pg_is_in_recovery(), \
     pg_catalog.current_setting('default_transaction_read_only') = 'on', \
     t.total, t.readable, t.targets, t.writable, t.filtered \
-    FROM (SELECT $1::pg_catalog.name AS name) s \
-    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = s.name \
+    FROM (SELECT $1::pg_catalog.text AS name) s \
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname::pg_catalog.text = s.name \
     CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS total, \
     pg_catalog.count(*) FILTER (WHERE pg_catalog.has_table_privilege(c.oid, 'SELECT')) AS readable, \
     pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'f')) AS targets, \

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`protocol`] | messages as bytes, without I/O: frames in place, parse, build |
 //! | [`types`] | PostgreSQL's types and Arrow's: mapping, rows to columns, columns to rows |
-//! | [`dialect`], [`sqlstate`] | quoting; what the server's errors mean and what to do next |
+//! | [`dialect`], [`sqlstate`], [`place`] | quoting; what the server's errors mean, what to do next, and which row they are about |
 //! | [`auth`] | logging in through the host's `credentials`, without the password |
 //! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
@@ -28,6 +28,7 @@ pub mod check;
 pub mod connect;
 pub mod descriptor;
 pub mod dialect;
+pub mod place;
 pub mod plan;
 pub mod protocol;
 pub mod query;

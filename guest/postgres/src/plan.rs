@@ -96,7 +96,7 @@ pub fn prepare_table(
     session.simple("BEGIN READ ONLY")?;
     lookup::ask_for_table(session, schema, table)?;
     session.describe(sql)?;
-    let known = lookup::of_table(session.gather(1)?)?;
+    let known = lookup::of_table(session.gather()?)?;
     let columns = described(session)?;
     let mut found = Vec::new();
     for column in &columns {

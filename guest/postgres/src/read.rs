@@ -6,9 +6,10 @@
 //! otherwise as a query, where each column can have its own format, so that a type the
 //! connector does not know comes as its output function writes it.
 
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Result};
 
-use crate::dialect::{qualified, quote};
+use crate::dialect::{self, qualified, quote};
 use crate::plan;
 use crate::rows::{Rows, Shared};
 use crate::sqlstate;
@@ -42,6 +43,10 @@ pub fn read(
             Some(schema) => schema.to_owned(),
             None => session.parameters().schema.clone(),
         };
+        dialect::check_table(&schema, table)?;
+        for column in selection.columns.iter().flatten() {
+            dialect::check_name("column", ErrorKind::ColumnNotFound, column)?;
+        }
         let select = statement(&schema, table, selection);
         let plan = plan::prepare_table(&mut session, &schema, table, &select, choices).map_err(
             |error| sqlstate::about_table(error, "SELECT", &schema, table, session.user()),

@@ -9,6 +9,7 @@ use dagflux_guest::Error;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 
 use crate::dialect::{qualified, quote};
+use crate::place;
 use crate::protocol::backend::Report;
 
 /// What the connector knows about the statement that failed.
@@ -40,19 +41,19 @@ pub fn error(report: &Report, circumstances: Circumstances) -> Error {
     ) {
         error = error.retryable();
     }
+    let place = place::of(report);
     let attributes = [
         ("schema", &report.schema),
         ("table", &report.table),
-        ("column", &report.column),
+        ("column", &place.column),
         ("constraint", &report.constraint),
+        ("row", &place.row),
+        ("value", &place.value),
     ];
     for (name, value) in attributes {
         if let Some(value) = value {
             error = error.with_attribute(name, value.clone());
         }
-    }
-    if let Some(row) = copy_line(report) {
-        error = error.with_attribute("row", row);
     }
     error
 }
@@ -69,19 +70,6 @@ fn detail(report: &Report) -> Option<String> {
         (Some(text), None) | (None, Some(text)) => Some(text.clone()),
         (None, None) => None,
     }
-}
-
-/// The line of a COPY that the server complains of, counted from 1: the first number after the
-/// table's name, whatever the language.
-fn copy_line(report: &Report) -> Option<String> {
-    let context = report.context.as_deref()?;
-    let (_, rest) = context.strip_prefix("COPY ")?.split_once(", ")?;
-    let digits: String = rest
-        .chars()
-        .skip_while(|c| !c.is_ascii_digit())
-        .take_while(char::is_ascii_digit)
-        .collect();
-    (!digits.is_empty()).then_some(digits)
 }
 
 fn kind(report: &Report, circumstances: Circumstances) -> ErrorKind {

@@ -76,6 +76,23 @@ impl Error {
         self
     }
 
+    /// Sets a named fact in place of what it was.
+    pub fn replacing_attribute(
+        mut self,
+        name: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        let name = name.into();
+        self.0.attributes.retain(|(known, _)| *known != name);
+        self.with_attribute(name, value)
+    }
+
+    /// Sets the sentence.
+    pub fn with_message(mut self, message: impl Into<String>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -1,14 +1,16 @@
-//! An insert is all rows or none, and what is read back is what was written.
+//! A write is all rows or none, in every mode, and what is read back is what was written.
 
 mod faults;
+mod replace;
 pub mod round_trip;
+mod upsert;
 mod whole;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use dagflux_host::{Connection, TableName, WriteOptions};
+use dagflux_host::{Connection, TableName, WriteOptions, WriteReport};
 use dagflux_test_support::tokio_postgres::Client;
 
 use crate::assertions::value;
@@ -34,13 +36,24 @@ fn numbered(from: i64, count: i64) -> Result<RecordBatch> {
     ])
 }
 
-/// Writes batches of one schema and commits.
+/// Writes batches of one schema and commits; how many rows were added.
 async fn insert(
     connection: &mut Connection,
     table: &str,
     batches: &[RecordBatch],
     options: WriteOptions,
 ) -> Result<dagflux_host::Result<u64>> {
+    let report = report(connection, table, batches, options).await?;
+    Ok(report.map(|report| report.inserted))
+}
+
+/// Writes batches of one schema and finishes.
+async fn report(
+    connection: &mut Connection,
+    table: &str,
+    batches: &[RecordBatch],
+    options: WriteOptions,
+) -> Result<dagflux_host::Result<WriteReport>> {
     let schema = batches.first().context("no batch")?.schema();
     let write = async {
         let mut sink = connection
@@ -49,7 +62,7 @@ async fn insert(
         for batch in batches {
             sink.write(batch).await?;
         }
-        Ok(sink.finish().await?.inserted)
+        sink.finish().await
     };
     Ok(write.await)
 }

@@ -162,15 +162,20 @@ impl Session {
         }
     }
 
-    /// Turns the server's report into a failure and brings the session to rest.
-    pub(super) fn fail(&mut self, report: &Report) -> Error {
-        let error = sqlstate::error(
+    /// The failure that the server's report is.
+    pub(super) fn explain(&self, report: &Report) -> Error {
+        sqlstate::error(
             report,
             Circumstances {
                 timeout: self.parameters.statement_timeout,
                 elapsed: self.sent.map(|sent| sent.elapsed()),
             },
-        );
+        )
+    }
+
+    /// Turns the server's report into a failure and brings the session to rest.
+    pub(super) fn fail(&mut self, report: &Report) -> Error {
+        let error = self.explain(report);
         if report.is_fatal() {
             self.lost = Some(error.clone());
         } else if let Err(error) = self.settle() {

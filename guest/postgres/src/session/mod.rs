@@ -10,6 +10,7 @@
 //! Logging in takes one flight for the parameters and two for SCRAM: everything the session
 //! needs (name, encoding, search path, time limit) is in the startup message.
 
+mod asking;
 mod incoming;
 
 use std::collections::{HashMap, VecDeque};
@@ -23,7 +24,7 @@ pub use incoming::{Stopped, unexpected};
 
 use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
-use crate::dialect::quote;
+use crate::dialect::{self, quote};
 use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::{Violation, frontend};
 
@@ -109,6 +110,8 @@ impl Session {
     }
 
     fn login(&mut self, credentials: &dyn Credentials) -> Result<()> {
+        // A longer one would be cut off, and be the name of another schema.
+        dialect::check_name("schema", ErrorKind::Configuration, &self.parameters.schema)?;
         let search_path = quote(&self.parameters.schema);
         let timeout = self
             .parameters
@@ -350,44 +353,13 @@ impl Session {
         }
     }
 
-    /// Puts one statement of the connector's own into the flight, to be run with parameters.
-    ///
-    /// # Errors
-    /// When it holds a NUL byte.
-    pub fn ask(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<()> {
-        self.parse(sql)?;
-        frontend::bind_and_execute(parameters, std::iter::empty(), self.stream.outbox())?;
-        self.sync();
-        Ok(())
-    }
-
-    /// Gathers the rows of a statement that was asked, as text, until `left` parts of the
-    /// flight are not answered yet. What was put into the flight before runs before it.
-    ///
-    /// # Errors
-    /// What the server reports.
-    pub fn gather(&mut self, left: u32) -> Result<Vec<TextRow>> {
-        let mut rows = Vec::new();
-        while self.outstanding > left {
-            match self.receive()? {
-                Message::DataRow(row) => rows.push(backend::text_row(&row)?),
-                Message::ReadyForQuery(_)
-                | Message::ParseComplete
-                | Message::BindComplete
-                | Message::CommandComplete(_) => {}
-                _ => return Err(unexpected("among the rows of a catalog query")),
-            }
-        }
-        Ok(rows)
-    }
-
     /// Runs one statement of the connector's own and gathers its rows, as text.
     ///
     /// # Errors
     /// What the server reports.
     pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
         self.ask(sql, parameters)?;
-        self.gather(0)
+        self.gather()
     }
 
     /// How many parts of the flight are not answered yet.

@@ -8,62 +8,90 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_schema::{Field, Schema};
-use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
-use dagflux_guest::{Error, Result};
+use dagflux_guest::Result;
 
+use super::fault::{Doing, Fault, combined};
+use super::typed;
 use crate::catalog::{columns_of, required};
-use crate::dialect::{LONGEST_NAME, qualified, quote};
+use crate::dialect::{LONGEST_NAME, array, qualified, quote};
 use crate::protocol::Violation;
 use crate::protocol::backend::Message;
 use crate::session::{Session, unexpected};
+use crate::types::lookup;
 use crate::types::mapping::{EXTENSION_KEY, TYPE_KEY};
 use crate::types::name::TypeName;
 use crate::types::pg_type::Typed;
 use crate::types::target::{Target, natural};
-use crate::types::{literal, lookup};
 
-/// Creates the table within the open transaction.
+/// Creates the table within the open transaction; returns the statement that does.
 ///
 /// # Errors
 /// `schema-mismatch`, with everything that cannot be a column; `already-exists`;
 /// `schema-not-found`; `permission-denied`.
-pub fn create(session: &mut Session, schema: &str, table: &str, arrow: &Schema) -> Result<()> {
+pub fn create(
+    session: &mut Session,
+    schema: &str,
+    table: &str,
+    arrow: &Schema,
+    types: &[(String, String)],
+) -> Result<String> {
+    let mut faults = name_faults(table, arrow);
+    let (wanted, unusable) = typed::wanted(types, arrow);
+    faults.extend(unusable);
     let named: Vec<_> = arrow
         .fields()
         .iter()
-        .map(|field| TypeName::parse(field.metadata().get(TYPE_KEY)?))
+        .map(|field| match wanted.get(field.name()) {
+            Some((name, _)) => Some(name.clone()),
+            None => TypeName::parse(field.metadata().get(TYPE_KEY)?),
+        })
         .collect();
-    check_names(table, arrow)?;
     let known = look_up(session, &named)?;
     let mut columns = Vec::new();
-    let mut faults = Vec::new();
     for (field, named) in arrow.fields().iter().zip(&named) {
         let restored = named
             .as_ref()
             .filter(|name| restores(name, field, &known))
             .map(TypeName::sql);
+        if let (None, Some((name, text))) = (&restored, wanted.get(field.name())) {
+            faults.push(match known.contains_key(&name.bare()) {
+                true => Fault::column(
+                    field.name(),
+                    format!(
+                        "\"{}\" is {}, which does not fit {text}",
+                        field.name(),
+                        field.data_type()
+                    ),
+                ),
+                false => typed::unknown(field.name(), text),
+            });
+            continue;
+        }
         let extension = field.metadata().get(EXTENSION_KEY);
         match restored.or_else(|| natural(field.data_type(), extension.map(String::as_str))) {
             Some(type_) => columns.push(format!("{} {type_}", quote(field.name()))),
-            None => faults.push(field),
+            None => faults.push(
+                Fault::column(
+                    field.name(),
+                    format!(
+                        "no column type holds \"{}\", which is {}",
+                        field.name(),
+                        field.data_type()
+                    ),
+                )
+                .with_remedy("cast the columns named to text or to a plain type"),
+            ),
         }
     }
-    if !faults.is_empty() {
-        let texts: Vec<_> = faults
-            .iter()
-            .map(|field| format!("\"{}\" is {}", field.name(), field.data_type()))
-            .collect();
-        return Err(mismatch(
-            &format!("no column type holds {}", texts.join(", ")),
-            "cast the columns named to text or to a plain type",
-            faults.iter().map(|field| field.name().as_str()),
-        ));
+    if let Some(error) = combined(&faults, Doing::Creating) {
+        return Err(error);
     }
-    session.simple(&format!(
+    let statement = format!(
         "CREATE TABLE {} ({})",
         qualified(schema, table),
         columns.join(", ")
-    ))?;
+    );
+    session.simple(&statement)?;
     while session.outstanding() > 0 {
         match session.receive().map_err(|error| {
             crate::sqlstate::about_schema(error, "CREATE", schema, session.user())
@@ -72,7 +100,7 @@ pub fn create(session: &mut Session, schema: &str, table: &str, arrow: &Schema) 
             _ => return Err(unexpected("where a table is created")),
         }
     }
-    Ok(())
+    Ok(statement)
 }
 
 /// Whether a column of the named type exists and takes the field's values.
@@ -88,19 +116,11 @@ fn look_up(session: &mut Session, named: &[Option<TypeName>]) -> Result<HashMap<
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    // An array as text.
-    let mut array = String::from("{");
-    for (at, name) in names.iter().enumerate() {
-        if at > 0 {
-            array.push(',');
-        }
-        literal::quote(name, &mut array);
-    }
-    array.push('}');
+    let names = array(names.iter().map(String::as_str));
     let rows = session.rows(
         "SELECT u.name, t.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(name) \
          JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(u.name)",
-        &[Some(&array)],
+        &[Some(&names)],
     )?;
     let mut found = Vec::new();
     let mut wanted = Vec::new();
@@ -116,31 +136,23 @@ fn look_up(session: &mut Session, named: &[Option<TypeName>]) -> Result<HashMap<
     Ok(found.into_iter().zip(types).collect())
 }
 
-fn check_names(table: &str, arrow: &Schema) -> Result<()> {
+fn name_faults(table: &str, arrow: &Schema) -> Vec<Fault> {
     let mut seen = HashSet::new();
     let mut faults = Vec::new();
+    let mut fault = |name: &str, text: String| {
+        faults.push(Fault::column(name, text).with_remedy("rename what is named"));
+    };
     for name in arrow.fields().iter().map(|field| field.name()) {
         if !seen.insert(name) {
-            faults.push((
-                name.as_str(),
-                format!("\"{name}\" is offered more than once"),
-            ));
-        } else if let Some(fault) = name_fault(name) {
-            faults.push((name, fault));
+            fault(name, format!("\"{name}\" is offered more than once"));
+        } else if let Some(text) = name_fault(name) {
+            fault(name, text);
         }
     }
-    if let Some(fault) = name_fault(table) {
-        faults.push((table, fault));
+    if let Some(text) = name_fault(table) {
+        fault(table, text);
     }
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<_> = faults.iter().map(|(_, text)| text.as_str()).collect();
-    Err(mismatch(
-        &format!("the table cannot be created: {}", texts.join("; ")),
-        "rename what is named",
-        faults.iter().map(|(name, _)| *name),
-    ))
+    faults
 }
 
 fn name_fault(name: &str) -> Option<String> {
@@ -155,11 +167,4 @@ fn name_fault(name: &str) -> Option<String> {
     } else {
         None
     }
-}
-
-fn mismatch<'n>(message: &str, hint: &str, columns: impl Iterator<Item = &'n str>) -> Error {
-    columns.fold(
-        Error::new(ErrorKind::SchemaMismatch, message).with_hint(hint),
-        |error, column| error.with_attribute("column", column),
-    )
 }

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use arrow_schema::Schema;
-use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
-use dagflux_guest::{Error, Result};
+use dagflux_guest::Result;
 
-use crate::catalog::{columns_of, generated_column, is_true, require_table, required};
+use super::fault::Fault;
+use crate::catalog::{columns_of, generated_column, is_true, required};
 use crate::protocol::Violation;
 use crate::protocol::backend::TextRow;
 use crate::session::Session;
@@ -16,21 +16,23 @@ use crate::types::target::Target;
 
 /// A column of the table.
 pub struct Column {
-    name: String,
+    pub(super) name: String,
     /// Its type as the server writes it.
-    type_name: String,
+    pub(super) type_name: String,
     target: Target,
     /// Whether a row without a value for it is refused.
     needs_value: bool,
+    /// Whether it is `GENERATED ALWAYS AS IDENTITY`: a value is set only where it is insisted on.
+    pub(super) identity_always: bool,
     /// Why it cannot be written, if it cannot.
     closed: Option<&'static str>,
 }
 
-/// The columns of a table, in order.
+/// Asks for the columns of a table, in order.
 ///
 /// # Errors
-/// `table-not-found`, `schema-not-found`.
-pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<Column>> {
+/// When a name holds a NUL byte.
+pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     let generated = generated_column(session);
     let sql = format!(
         "SELECT a.attname, a.atttypid, a.atttypmod, \
@@ -44,10 +46,15 @@ pub fn columns(session: &mut Session, schema: &str, table: &str) -> Result<Vec<C
          WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f') \
          AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     );
-    let rows = session.rows(&sql, &[Some(schema), Some(table)])?;
-    if rows.is_empty() {
-        require_table(session, schema, table)?;
-    }
+    session.ask(&sql, &[Some(schema), Some(table)])
+}
+
+/// The columns that were asked for, from the rows of the answer. Types that the connector does
+/// not know by heart are asked for in turn.
+///
+/// # Errors
+/// What the server reports.
+pub fn columns(session: &mut Session, rows: Vec<TextRow>) -> Result<Vec<Column>> {
     let mut wanted = Vec::new();
     for row in &rows {
         let number = |at: usize| row.get(at).and_then(Option::as_deref);
@@ -70,30 +77,28 @@ fn column((row, typed): (TextRow, Typed)) -> Result<Column> {
         target: Target::of(&typed),
         type_name: typed.name,
         needs_value: is_true(&needs_value),
-        closed: match (identity.as_deref(), generated.as_deref()) {
-            (Some("a"), _) => {
-                Some("its values are made by the table (GENERATED ALWAYS AS IDENTITY)")
+        identity_always: identity.as_deref() == Some("a"),
+        closed: match generated.as_deref() {
+            Some("s" | "v") => {
+                Some("its values are computed by the table (GENERATED ALWAYS AS), so leave it out")
             }
-            (_, Some("s" | "v")) => Some("its values are computed by the table"),
             _ => None,
         },
     })
 }
 
-/// What each field of the Arrow schema is written as, in the schema's order.
-///
-/// # Errors
-/// `schema-mismatch`, with everything that does not fit.
-pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> {
+/// What each field of the Arrow schema is written as, in the schema's order, and everything
+/// that does not fit. The first is of use only if the second is empty.
+pub fn match_columns(arrow: &Schema, columns: &[Column]) -> (Vec<Target>, Vec<Fault>) {
     let mut faults = Vec::new();
     let mut targets = Vec::new();
     let mut seen = HashSet::new();
     if arrow.fields().is_empty() {
-        faults.push((String::new(), "there are no columns to write".to_owned()));
+        faults.push(Fault::column("", "there are no columns to write"));
     }
     for field in arrow.fields() {
         let name = field.name();
-        let mut fault = |text: String| faults.push((name.clone(), text));
+        let mut fault = |text: String| faults.push(Fault::column(name, text));
         if !seen.insert(name) {
             fault(format!("\"{name}\" is offered more than once"));
             continue;
@@ -118,8 +123,8 @@ pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> 
     }
     for column in columns {
         if column.needs_value && column.closed.is_none() && !seen.contains(&column.name) {
-            faults.push((
-                column.name.clone(),
+            faults.push(Fault::column(
+                &column.name,
                 format!(
                     "\"{}\" is missing: it takes no NULL and has no default",
                     column.name
@@ -127,19 +132,7 @@ pub fn match_columns(arrow: &Schema, columns: &[Column]) -> Result<Vec<Target>> 
             ));
         }
     }
-    if faults.is_empty() {
-        return Ok(targets);
-    }
-    let texts: Vec<_> = faults.iter().map(|(_, text)| text.as_str()).collect();
-    let mut error = Error::new(
-        ErrorKind::SchemaMismatch,
-        format!("the columns offered do not fit the table: {}", texts.join("; ")),
-    )
-    .with_hint("rename, cast or leave out the columns named; text fits a column of any type, which then reads it");
-    for (column, _) in &faults {
-        error = error.with_attribute("column", column.clone());
-    }
-    Err(error)
+    (targets, faults)
 }
 
 /// The column that differs from `name` only in capitals.

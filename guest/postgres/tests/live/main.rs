@@ -4,5 +4,8 @@ mod discovery;
 mod harness;
 mod interruptions;
 mod login;
+mod modes;
 mod reading;
+mod sequences;
+mod violations;
 mod writing;

@@ -70,7 +70,8 @@ fn write_all(session: &Shared, table: &str, batch: &RecordBatch, create: bool) -
     Ok(sink.finish()?.inserted)
 }
 
-fn count(session: &Shared, query_text: &str) -> Result<String> {
+/// The one value of a query, as text.
+pub fn count(session: &Shared, query_text: &str) -> Result<String> {
     let text = format!("SELECT ({query_text})::text");
     let (_, batches) = collect(rows_of_query(session, &text, LIMITS)?)?;
     let column = batches[0].column(0);
@@ -308,7 +309,7 @@ fn everything_that_does_not_fit_is_reported_at_once() {
         sql(
             runtime,
             database,
-            "CREATE TABLE t (id int NOT NULL, \"Name\" text, made int GENERATED ALWAYS AS IDENTITY, flag bool, seq int GENERATED ALWAYS AS IDENTITY);
+            "CREATE TABLE t (id int NOT NULL, \"Name\" text, made int GENERATED ALWAYS AS (1 + 1) STORED, flag bool, seq int GENERATED ALWAYS AS IDENTITY);
              CREATE TABLE hidden (id int); REVOKE ALL ON hidden FROM dagflux",
         )?;
         let session = open(database)?;
@@ -327,7 +328,7 @@ fn everything_that_does_not_fit_is_reported_at_once() {
             .iter()
             .map(|(_, c)| c.as_str())
             .collect();
-        assert_eq!(columns, ["name", "made", "flag", "seq", "id"]);
+        assert_eq!(columns, ["name", "made", "flag", "id"]);
 
         for (table, create, kind) in [
             ("nope", false, ErrorKind::TableNotFound),

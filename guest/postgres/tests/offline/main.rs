@@ -6,6 +6,7 @@ mod errors;
 mod messages;
 mod mutations;
 mod names;
+mod places;
 mod rows;
 mod script;
 mod session;

@@ -11,7 +11,7 @@ use dagflux_postgres::{catalog, check, query};
 
 use crate::script::{FixedLogin, Script, error_response, message, welcome};
 use crate::session::{
-    LIMITS, ROW, column_of_the_table, described, insert, parameters, rows_of_query,
+    LIMITS, ROW, column_of_the_table, described, insert, parameters, rows_expected, rows_of_query,
 };
 
 /// Marsaglia's xorshift64.
@@ -99,7 +99,7 @@ fn writes_and_catalog_queries_survive_any_answer() {
     let answer = [
         welcome(),
         column_of_the_table(),
-        message(b'G', b"\x01\x00\x01\x00\x01"),
+        rows_expected(),
         message(b'C', b"COPY 3\0"),
         message(b'Z', b"T"),
         message(b'C', b"COMMIT\0"),

@@ -300,32 +300,55 @@ fn a_login_and_a_query_take_as_few_flights_as_they_can() {
     assert_eq!(flights.get(), 5, "describe, run");
 }
 
-/// An integer column `n`, as the catalog tells of it.
-pub fn column_of_the_table() -> Vec<u8> {
-    let mut row = 8_u16.to_be_bytes().to_vec();
-    for value in ["n", "integer", "23", "-1", "b", "f", "", ""] {
+/// A row of text.
+fn row_of(values: &[&str]) -> Vec<u8> {
+    let mut row = (values.len() as u16).to_be_bytes().to_vec();
+    for value in values {
         row.extend_from_slice(&(value.len() as u32).to_be_bytes());
         row.extend_from_slice(value.as_bytes());
     }
+    message(b'D', &row)
+}
+
+/// The answer to a question with rows.
+fn answered(rows: Vec<u8>) -> Vec<u8> {
     [
-        message(b'C', b"BEGIN\0"),
-        message(b'Z', b"T"),
         message(b'1', b""),
         message(b'2', b""),
-        message(b'D', &row),
+        rows,
         message(b'C', b"SELECT 1\0"),
         message(b'Z', b"T"),
     ]
     .concat()
 }
 
+/// A table with an integer column `n`, as the catalog tells of it.
+pub fn column_of_the_table() -> Vec<u8> {
+    [
+        message(b'C', b"BEGIN\0"),
+        message(b'Z', b"T"),
+        answered(row_of(&["n", "integer", "23", "-1", "b", "f", "", ""])),
+        answered(row_of(&["r", "f", "t", "t", "t", "t", "t", "t", "db"])),
+        answered(Vec::new()),
+    ]
+    .concat()
+}
+
+/// The number of the transaction, and that rows are expected.
+pub fn rows_expected() -> Vec<u8> {
+    [
+        message(b'T', b"\x00\x01t\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x14\x00\x08\xff\xff\xff\xff\x00\x00"),
+        row_of(&["4711"]),
+        message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"T"),
+        message(b'G', b"\x01\x00\x01\x00\x01"),
+    ]
+    .concat()
+}
+
 #[test]
 fn a_commit_without_an_answer_has_an_unknown_outcome() {
-    let begun = [
-        welcome(),
-        column_of_the_table(),
-        message(b'G', b"\x01\x00\x01\x00\x01"),
-    ];
+    let begun = [welcome(), column_of_the_table(), rows_expected()];
     let copied = [message(b'C', b"COPY 3\0"), message(b'Z', b"T")].concat();
     let committed = [message(b'C', b"COMMIT\0"), message(b'Z', b"I")].concat();
     let rolled_back = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")].concat();
@@ -355,6 +378,14 @@ fn a_commit_without_an_answer_has_an_unknown_outcome() {
         let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
         let mut sink = insert(&session, None, "t", &schema, false).expect("a sink");
         let result = sink.finish();
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::OutcomeUnknown
+        {
+            let hint = error.as_record().hint.clone().unwrap_or_default();
+            assert!(hint.contains("SELECT txid_status(4711)"), "{hint}");
+            let transaction = ("transaction".to_owned(), "4711".to_owned());
+            assert!(error.as_record().attributes.contains(&transaction));
+        }
         assert_eq!(
             result
                 .map(|report| report.inserted)
@@ -365,6 +396,44 @@ fn a_commit_without_an_answer_has_an_unknown_outcome() {
             &told,
             b"COPY \"odd \"\"name\"\"\".\"t\" (\"n\") FROM STDIN (FORMAT binary)\0"
         ));
+    }
+}
+
+#[test]
+fn a_dry_run_never_has_an_unknown_outcome() {
+    let begun = [welcome(), column_of_the_table(), rows_expected()];
+    let copied = [message(b'C', b"COPY 3\0"), message(b'Z', b"T")].concat();
+    let looked = [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"SET CONSTRAINTS\0"),
+        message(b'Z', b"T"),
+    ]
+    .concat();
+    let rolled_back = [message(b'C', b"ROLLBACK\0"), message(b'Z', b"I")].concat();
+    for (lines, outcome) in [
+        (vec![copied.clone(), looked.clone(), rolled_back], Ok(3)),
+        (vec![copied.clone(), looked], Err(ErrorKind::ConnectionLost)),
+        (vec![copied], Err(ErrorKind::ConnectionLost)),
+    ] {
+        let (session, told) = open(begun.iter().cloned().chain(lines));
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+        let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
+        let options = WriteOptions {
+            mode: WriteMode::Append,
+            types: Vec::new(),
+            dry_run: true,
+        };
+        let mut sink = write::write(&session, None, "t", &schema, &options).expect("a sink");
+        let result = sink.finish();
+        assert_eq!(
+            result
+                .map(|report| report.inserted)
+                .map_err(|error| error.kind()),
+            outcome
+        );
+        assert!(!contains(&told, b"COMMIT"));
     }
 }
 

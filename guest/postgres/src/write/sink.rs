@@ -1,0 +1,267 @@
+//! A write that has begun: rows, their end, the commit.
+
+use std::rc::Rc;
+
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::WriteReport;
+use dagflux_guest::{Error, Result, ipc};
+
+use super::key;
+use super::relation::Relation;
+use super::rows::Encoder;
+use super::sequence::{self, Sequence, Written};
+use super::table::Column;
+use super::upsert::Upsert;
+use super::violation::{self, Subject};
+use crate::protocol::backend::Message;
+use crate::protocol::frontend;
+use crate::rows::Shared;
+use crate::session::{Session, unexpected};
+
+/// Where a write stands.
+enum State {
+    /// Rows are taken.
+    Open,
+    /// It has failed, and the session is idle again or lost.
+    Failed(Error),
+    /// It was committed.
+    Finished,
+}
+
+/// What was begun, and what is left to do when the rows have come.
+pub struct Begun {
+    pub relation: Relation,
+    pub columns: Vec<Column>,
+    pub encoder: Encoder,
+    pub sequences: Vec<Sequence>,
+    /// For an upsert: the rows go to its temporary table.
+    pub upsert: Option<Upsert>,
+    pub dry_run: bool,
+    /// The number of the transaction, by which the server tells later what became of it.
+    pub transaction: Option<String>,
+    pub deleted: u64,
+    pub statements: Vec<String>,
+    pub remarks: Vec<String>,
+}
+
+/// A write in progress. Holds the session until it is dropped.
+pub struct Sink {
+    session: Shared,
+    begun: Begun,
+    state: State,
+}
+
+impl Sink {
+    /// A sink for what was begun; marks the session as held.
+    pub(super) fn new(session: &Shared, begun: Begun) -> Self {
+        session.borrow_mut().set_busy(true);
+        Self {
+            session: Rc::clone(session),
+            begun,
+            state: State::Open,
+        }
+    }
+
+    /// Sends one batch.
+    ///
+    /// # Errors
+    /// `value` for a value that does not fit its column; what the server reports, which may be
+    /// about an earlier batch. The write is then over, and nothing of it remains.
+    pub fn write(&mut self, batch: Vec<u8>) -> Result<()> {
+        self.check_open()?;
+        let sent = self.send(batch);
+        sent.map_err(|error| self.abort(error))
+    }
+
+    /// Ends the write and commits it, or rolls a dry run back.
+    ///
+    /// # Errors
+    /// What the server reports, and nothing was written; or `outcome-unknown`, if the connection
+    /// broke after the commit was sent.
+    pub fn finish(&mut self) -> Result<WriteReport> {
+        self.check_open()?;
+        let (inserted, updated) = self.complete().map_err(|error| self.abort(error))?;
+        if let Err(error) = self.end() {
+            self.state = State::Failed(error.clone());
+            return Err(error);
+        }
+        self.state = State::Finished;
+        self.session.borrow_mut().set_busy(false);
+        Ok(WriteReport {
+            inserted,
+            updated,
+            deleted: self.begun.deleted,
+            statements: std::mem::take(&mut self.begun.statements),
+            remarks: std::mem::take(&mut self.begun.remarks),
+        })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        match &self.state {
+            State::Open => Ok(()),
+            State::Failed(error) => Err(error.clone()),
+            State::Finished => Err(Error::internal("the write was finished already")),
+        }
+    }
+
+    fn send(&mut self, batch: Vec<u8>) -> Result<()> {
+        let batch = ipc::read_batch(batch, self.begun.encoder.schema())?;
+        if let Some(upsert) = &self.begun.upsert {
+            key::check_filled(&upsert.key, &batch, self.begun.encoder.rows())?;
+        }
+        let mut session = self.session.borrow_mut();
+        self.begun.encoder.send(&batch, &mut session)?;
+        for sequence in &mut self.begun.sequences {
+            sequence.watch(&batch);
+        }
+        Ok(())
+    }
+
+    /// Ends the rows and does what is left before the commit; returns how many rows were added
+    /// and how many changed.
+    fn complete(&mut self) -> Result<(u64, u64)> {
+        let mut session = self.session.borrow_mut();
+        let Begun {
+            relation, encoder, ..
+        } = &self.begun;
+        encoder.end(&mut session);
+        let sent = rows_taken(&mut session)?;
+        let table = relation.sql();
+        let mut written = Written {
+            table: &table,
+            source: &table,
+            readable: relation.may_select(),
+        };
+        let counts = match &self.begun.upsert {
+            Some(upsert) => {
+                let counts = upsert.carry_over(&mut session, relation)?;
+                self.begun.statements.push(upsert.statement());
+                written.source = &upsert.staging;
+                written.readable = true;
+                counts
+            }
+            None => {
+                if self.begun.dry_run {
+                    // A commit would look at the constraints that wait for it.
+                    session.rows("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+                }
+                (sent, 0)
+            }
+        };
+        let (statements, remarks) = sequence::advance(
+            &mut session,
+            &self.begun.sequences,
+            written,
+            self.begun.dry_run,
+        )?;
+        self.begun.statements.extend(statements);
+        self.begun.remarks.extend(remarks);
+        Ok(counts)
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let mut session = self.session.borrow_mut();
+        if self.begun.dry_run {
+            self.begun.statements.push("ROLLBACK".into());
+            return session.settle();
+        }
+        self.begun.statements.push("COMMIT".into());
+        commit(&mut session, self.begun.transaction.as_deref())
+            .map_err(|error| violation::explained(&mut session, subject(&self.begun), error))
+    }
+
+    /// Gives the write up after a failure and brings the session to rest.
+    fn abort(&mut self, error: Error) -> Error {
+        let mut session = self.session.borrow_mut();
+        give_up(&mut session);
+        let error = violation::explained(&mut session, subject(&self.begun), error);
+        self.state = State::Failed(error.clone());
+        error
+    }
+}
+
+fn subject(begun: &Begun) -> Subject<'_> {
+    let staging = begun.upsert.as_ref();
+    Subject {
+        schema: &begun.relation.schema,
+        table: &begun.relation.name,
+        columns: &begun.columns,
+        staging: staging.map(|upsert| (upsert.name.as_str(), upsert.columns.as_slice())),
+    }
+}
+
+/// Waits for the server to have taken all rows of the `COPY`; returns how many.
+fn rows_taken(session: &mut Session) -> Result<u64> {
+    let mut rows = None;
+    loop {
+        match session.receive()? {
+            Message::CommandComplete(body) => rows = crate::query::outcome(&body)?.rows,
+            Message::ReadyForQuery(_) => break,
+            _ => return Err(unexpected("where a COPY should end")),
+        }
+    }
+    rows.ok_or_else(|| unexpected("in place of the number of rows written"))
+}
+
+fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
+    session.simple("COMMIT")?;
+    let mut committed = None;
+    loop {
+        match session.receive() {
+            Ok(Message::CommandComplete(body)) => {
+                committed = Some(crate::query::outcome(&body)?.command);
+            }
+            Ok(Message::ReadyForQuery(_)) => break,
+            Ok(_) => return Err(unexpected("where a COMMIT should end")),
+            Err(error) if session.is_lost() => return Err(outcome_unknown(&error, transaction)),
+            Err(error) => return Err(error),
+        }
+    }
+    match committed.as_deref() {
+        Some("COMMIT") => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::Other,
+            "the server rolled the write back instead of committing it",
+        )
+        .with_hint("see the server's log; nothing was written")),
+    }
+}
+
+/// The failure of a commit whose answer was lost, with the way to the answer.
+fn outcome_unknown(error: &Error, transaction: Option<&str>) -> Error {
+    let unknown = crate::query::outcome_unknown(error);
+    match transaction {
+        Some(number) => unknown
+            .with_hint(format!(
+                "connect again and run SELECT txid_status({number}): \"committed\" means that all rows are there, \"aborted\" that none are; while it says \"in progress\", ask again; write again only after \"aborted\""
+            ))
+            .with_attribute("transaction", number),
+        None => unknown,
+    }
+}
+
+/// Ends what is under way, without its rows, and the transaction with it.
+fn give_up(session: &mut Session) {
+    // When the server failed the statement, the session is at rest already.
+    if session.is_lost() || session.outstanding() == 0 && session.is_idle() {
+        return;
+    }
+    if session.outstanding() > 0 {
+        // A message that was being put together is not sent; what was sent is rolled back.
+        session.outbox().clear();
+        if frontend::copy_fail("the write was given up", session.outbox()).is_err() {
+            return;
+        }
+    }
+    let _ = session.settle();
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        let mut session = self.session.borrow_mut();
+        session.set_busy(false);
+        if let State::Open = self.state {
+            give_up(&mut session);
+        }
+    }
+}
