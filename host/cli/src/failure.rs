@@ -113,22 +113,26 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// A failure of the server together with the statement it is about, so that
-/// the position in the statement can be shown.
+/// the position in the statement can be shown, and with the command's own next
+/// step where it has one.
 #[derive(Debug)]
-pub struct StatementFailure {
-    /// The statement's text. Shown to the person only, never logged.
-    pub sql: String,
+pub struct ServerFailure {
+    /// The statement's text, if it was one of the user's. Shown to the person only,
+    /// never logged.
+    pub sql: Option<String>,
     /// What the host reported.
     pub source: dagflux_host::Error,
+    /// What to do next, in the words of the command line.
+    pub hint: Option<String>,
 }
 
-impl fmt::Display for StatementFailure {
+impl fmt::Display for ServerFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.source, f)
     }
 }
 
-impl std::error::Error for StatementFailure {
+impl std::error::Error for ServerFailure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.source)
     }

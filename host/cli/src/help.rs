@@ -26,9 +26,12 @@ With --json, on standard output:
   preview, query                          one document a line:
                                             {\"columns\":[{\"name\",\"type\",\"arrow\"}, ...]}
                                             each row as an array
-                                            {\"rows\",\"seconds\"}, without which the result is
-                                            not complete
+                                            {\"rows\",\"seconds\",\"losses\"}, without which the
+                                            result is not complete
   execute                                 {\"command\",\"rows\"}
-  export, import                          {\"rows\",\"bytes\",\"seconds\", ...}
+  export                                  {\"rows\",\"bytes\",\"seconds\",\"losses\", ...}
+  import                                  {\"rows\",\"inserted\",\"updated\",\"deleted\",
+                                           \"dry_run\",\"statements\",\"remarks\",\"columns\", ...}
 and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\", ...}}
-Values are as in jsonl exports. Host, login name and secrets are in none of it.";
+Values are as in jsonl exports; each of \"losses\" is
+{\"column\",\"reason\",\"became\",\"values\",\"first_row\",\"example\"}. Host, login name and secrets are in none of it.";

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dagflux_host::Canceller;
@@ -40,11 +41,28 @@ pub async fn or_interrupt_change<T>(
     or_stop(Some(canceller), work, Failure::outcome_unknown).await
 }
 
+/// Like [`or_interrupt`], for work that changes the database with its last step. Until `committing`
+/// is set, work that is given up has changed nothing.
+///
+/// # Errors
+/// As [`or_interrupt`], and as [`or_interrupt_change`] from when `committing` is set.
+pub async fn or_interrupt_commit<T>(
+    canceller: Canceller,
+    committing: &AtomicBool,
+    work: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    let abandoned = || match committing.load(Ordering::SeqCst) {
+        true => Failure::outcome_unknown(),
+        false => Failure::interrupted(),
+    };
+    or_stop(Some(canceller), work, abandoned).await
+}
+
 /// `abandoned` is the failure of work that did not end when told to.
 async fn or_stop<T>(
     canceller: Option<Canceller>,
     work: impl Future<Output = anyhow::Result<T>>,
-    abandoned: fn() -> Failure,
+    abandoned: impl Fn() -> Failure,
 ) -> anyhow::Result<T> {
     let mut work = pin!(work);
     tokio::select! {

@@ -2,6 +2,9 @@
 
 mod failures;
 mod files;
+mod imports;
+mod losses;
+mod nested;
 mod reading;
 
 use std::fs;

@@ -7,6 +7,7 @@
 mod session;
 mod stage;
 mod summary;
+mod writes;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -76,6 +77,9 @@ async fn demonstrate() -> Result<()> {
 
     chapter("Is it the same?");
     let rows = compare(&stage).await?;
+
+    chapter("A price list: dry run, upsert, replace, and values that Arrow cannot hold");
+    writes::show(&stage, &session)?;
 
     let summary = Summary {
         rows,

@@ -29,6 +29,8 @@ impl fmt::Display for Summary {
             "a preview, a query, and a statement that the server itself refused to let change anything",
             "errors that end with the next step",
             "a table streamed to Parquet and back into a new table, the same to the last value",
+            "writes that change by key or replace, tried first without a change",
+            "values that Arrow cannot hold: refused or, if so chosen, counted",
         ] {
             writeln!(f, "  {mark} {shown}")?;
         }

@@ -30,6 +30,8 @@ mod typed;
 mod upsert;
 mod violation;
 
+use std::collections::VecDeque;
+
 use arrow_schema::SchemaRef;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
 use dagflux_guest::{Result, ipc, log};
@@ -117,17 +119,14 @@ fn begin(
     let columns = session.gather()?;
     let relation = session.gather()?;
     let sequences = session.gather()?;
-    let (dependents, indexes, others) = match options.mode {
-        WriteMode::Replace => (session.gather()?, Vec::new(), Vec::new()),
-        WriteMode::Upsert(_) => (Vec::new(), session.gather()?, session.gather()?),
-        WriteMode::Create | WriteMode::Append => Default::default(),
-    };
-    // Everything has been answered: from here on more can be asked.
+    // What the mode asked for; all of it before anything else is asked.
+    let mut answers = VecDeque::new();
+    while session.outstanding() > 0 {
+        answers.push_back(session.gather()?);
+    }
+    let mut answer = || answers.pop_front().unwrap_or_default();
     let columns = table::columns(session, columns)?;
-    let Some(relation) = relation::relation(schema, table, relation)? else {
-        require_table(session, schema, table)?;
-        return Err(unexpected("in place of a table that is there"));
-    };
+    let relation = relation::relation(schema, table, relation)?;
     let sequences = sequence::sequences(sequences, &arrow)?;
     let (targets, mut faults) = table::match_columns(&arrow, &columns);
     let mut begun = Begun {
@@ -136,7 +135,8 @@ fn begin(
             targets,
             matches!(options.mode, WriteMode::Upsert(_)),
         ),
-        relation,
+        // None if there is no table, which is found out below.
+        relation: relation.clone().unwrap_or_default(),
         columns,
         sequences,
         upsert: None,
@@ -149,13 +149,18 @@ fn begin(
     let user = session.user().to_owned();
     let mut trigger = None;
     let doing = match &options.mode {
-        WriteMode::Create | WriteMode::Append => Doing::Appending,
+        WriteMode::Create | WriteMode::Append => {
+            found(session, relation.as_ref(), schema, table)?;
+            Doing::Appending
+        }
         WriteMode::Replace => {
+            let rows = answer();
+            found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("replaced") {
                 Some(fault) => faults.push(fault),
                 None => {
-                    let dependents = replace::dependents(session, relation, dependents)?;
+                    let dependents = replace::dependents(session, relation, rows)?;
                     trigger = dependents.trigger;
                     faults.extend(dependents.faults);
                 }
@@ -164,6 +169,8 @@ fn begin(
             Doing::Replacing
         }
         WriteMode::Upsert(wanted) => {
+            let (indexes, others) = (answer(), answer());
+            found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("upserted") {
                 Some(fault) => faults.push(fault),
@@ -194,6 +201,19 @@ fn begin(
     }
     copy(session, &mut begun)?;
     Ok(begun)
+}
+
+/// Fails unless there is such a table.
+fn found(
+    session: &mut Session,
+    relation: Option<&Relation>,
+    schema: &str,
+    table: &str,
+) -> Result<()> {
+    match relation {
+        Some(_) => Ok(()),
+        None => require_table(session, schema, table),
+    }
 }
 
 /// Locks the table against other writers, looks again at what stands in the way, and deletes

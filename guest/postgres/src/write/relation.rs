@@ -10,7 +10,7 @@ use crate::protocol::backend::TextRow;
 use crate::session::Session;
 
 /// What a write has to know of its table beside the columns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Relation {
     pub schema: String,
     pub name: String,

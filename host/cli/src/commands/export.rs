@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use dagflux_host::{Connection, ReadOptions, Receipt, RowStream, TableName};
+use dagflux_host::{Connection, Loss, ReadOptions, Receipt, RowStream, TableName};
 use futures_util::TryStreamExt;
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
 
-use super::statement::{located, text};
+use super::statement::{advised, text};
 use crate::args::ExportArgs;
 use crate::context::{Context, close};
 use crate::failure::Failure;
@@ -33,6 +33,7 @@ struct Written {
     rows: u64,
     bytes: u64,
     elapsed: std::time::Duration,
+    losses: Vec<Loss>,
 }
 
 /// Runs the command.
@@ -51,29 +52,22 @@ pub async fn run(context: &Context, args: ExportArgs) -> anyhow::Result<()> {
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
     let written = or_interrupt(Some(canceller), async {
-        match (&args.what.table, &sql) {
-            (Some(table), _) => {
-                let expected = expected(&mut connection, table, args.limit).await;
-                let mut options = ReadOptions::default();
-                options.columns.clone_from(&args.columns);
-                options.limit = args.limit;
-                let stream = connection.read(table, options).await?;
-                write(stream, &target, Progress::new(expected)).await
-            }
-            (None, Some(sql)) => {
-                let stream = connection
-                    .query(sql)
-                    .await
-                    .map_err(|error| located(sql, error))?;
-                write(stream, &target, Progress::new(None))
-                    .await
-                    .map_err(|error| match error.downcast() {
-                        Ok(error) => located(sql, error),
-                        Err(error) => error,
-                    })
-            }
-            (None, None) => Err(Failure::usage("there is nothing to export").into()),
-        }
+        let written = async {
+            let losses = args.losses.policy();
+            let (stream, expected) = match (&args.what.table, &sql) {
+                (Some(table), _) => {
+                    let expected = expected(&mut connection, table, args.limit).await;
+                    let mut options = ReadOptions::default().with_losses(losses);
+                    options.columns.clone_from(&args.columns);
+                    options.limit = args.limit;
+                    (connection.read(table, options).await?, expected)
+                }
+                (None, Some(sql)) => (connection.query_with(sql, losses).await?, None),
+                (None, None) => return Err(Failure::usage("there is nothing to export").into()),
+            };
+            write(stream, &target, Progress::new(expected)).await
+        };
+        (written.await).map_err(|error| advised(sql.as_deref(), error))
     })
     .await?;
     let receipt = connection.receipt();
@@ -257,6 +251,7 @@ async fn write(
         rows: progress.rows(),
         bytes,
         elapsed: progress.elapsed(),
+        losses: stream.losses().to_vec(),
     })
 }
 
@@ -285,7 +280,9 @@ fn summary(
         rows,
         bytes,
         elapsed,
-    } = *written;
+        losses,
+    } = written;
+    let (rows, bytes, elapsed) = (*rows, *bytes, *elapsed);
     if context.json {
         let value = json!({
             "rows": rows,
@@ -293,6 +290,7 @@ fn summary(
             "seconds": elapsed.as_secs_f64(),
             "format": format!("{:?}", target.format).to_lowercase(),
             "file": target.path.is_some().then_some(&target.shown),
+            "losses": losses,
             "sandbox": output::receipt::json(receipt),
         });
         // Standard output holds the rows already, if they went there.
@@ -311,5 +309,6 @@ fn summary(
         rate(rows, elapsed)
     );
     eprintln!("{}", output::receipt::line(receipt));
+    output::losses::print(losses);
     Ok(())
 }

@@ -42,13 +42,15 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
             connection,
             table,
             rows,
+            losses,
         } => {
-            statement::preview(context, &connection, &table, rows).await?;
+            statement::preview(context, &connection, &table, rows, &losses).await?;
         }
         Command::Query {
             connection,
             statement,
-        } => statement::query(context, &connection, statement).await?,
+            losses,
+        } => statement::query(context, &connection, statement, &losses).await?,
         Command::Execute {
             connection,
             statement,

@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use dagflux_host::TableName;
+use dagflux_host::{ErrorKind, TableName};
 
-use crate::args::StatementArgs;
+use crate::args::{LossArgs, StatementArgs, quoted};
 use crate::context::{Context, close};
-use crate::failure::{Failure, StatementFailure};
+use crate::failure::{Failure, ServerFailure};
 use crate::interrupt::{or_interrupt, or_interrupt_change};
 use crate::output::{self, rows};
 
@@ -25,13 +25,19 @@ pub async fn preview(
     name: &str,
     table: &TableName,
     count: u32,
+    losses: &LossArgs,
 ) -> anyhow::Result<()> {
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let began = Instant::now();
     or_interrupt(Some(canceller), async {
-        let stream = connection.preview(table, count).await?;
-        rows::print(stream, context.json, began).await
+        let shown = async {
+            let stream = connection
+                .preview_with(table, count, losses.policy())
+                .await?;
+            rows::print(stream, context.json, began).await
+        };
+        shown.await.map_err(|error| advised(None, error))
     })
     .await?;
     close(connection).await;
@@ -42,22 +48,22 @@ pub async fn preview(
 ///
 /// # Errors
 /// When the connection or the statement fails.
-pub async fn query(context: &Context, name: &str, statement: StatementArgs) -> anyhow::Result<()> {
+pub async fn query(
+    context: &Context,
+    name: &str,
+    statement: StatementArgs,
+    losses: &LossArgs,
+) -> anyhow::Result<()> {
     let sql = text(statement.sql.as_deref(), statement.file.as_deref())?;
     let mut connection = context.open(name).await?;
     let canceller = connection.canceller();
     let began = Instant::now();
     or_interrupt(Some(canceller), async {
-        let stream = connection
-            .query(&sql)
-            .await
-            .map_err(|error| located(&sql, error))?;
-        rows::print(stream, context.json, began)
-            .await
-            .map_err(|error| match error.downcast() {
-                Ok(error) => located(&sql, error),
-                Err(error) => error,
-            })
+        let shown = async {
+            let stream = connection.query_with(&sql, losses.policy()).await?;
+            rows::print(stream, context.json, began).await
+        };
+        shown.await.map_err(|error| advised(Some(&sql), error))
     })
     .await?;
     close(connection).await;
@@ -79,7 +85,7 @@ pub async fn execute(
     let began = Instant::now();
     let outcome = or_interrupt_change(canceller, async {
         let outcome = connection.execute(&sql).await;
-        outcome.map_err(|error| located(&sql, error))
+        outcome.map_err(|error| advised(Some(&sql), error.into()))
     })
     .await?;
     close(connection).await;
@@ -96,13 +102,31 @@ pub async fn execute(
     Ok(out.flush()?)
 }
 
-/// A failure of the server together with the statement it is about.
-pub fn located(sql: &str, source: dagflux_host::Error) -> anyhow::Error {
-    StatementFailure {
-        sql: sql.to_owned(),
-        source,
+/// A failure of the host with the statement it is about, and with the arguments that
+/// would have let the read go on.
+pub fn advised(sql: Option<&str>, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<dagflux_host::Error>() {
+        Ok(source) => ServerFailure {
+            sql: sql.map(str::to_owned),
+            hint: way_on(&source),
+            source,
+        }
+        .into(),
+        Err(error) => error,
     }
-    .into()
+}
+
+/// What to add to the command to read values that Arrow cannot hold, if it is that. What
+/// the server itself refuses has an SQLSTATE.
+fn way_on(error: &dagflux_host::Error) -> Option<String> {
+    let misfit = error.kind() == ErrorKind::Value && error.sqlstate().is_none();
+    let mut attributes = error.attributes().iter();
+    let (_, column) = attributes.find(|(name, _)| misfit && name == "column")?;
+    Some(format!(
+        "add --on-loss {} to read such values as NULL, or --on-loss {} to read the column as text",
+        quoted(&format!("{column}=null")),
+        quoted(&format!("{column}=text"))
+    ))
 }
 
 /// The statement that was given: as it is, from standard input, or in a file.

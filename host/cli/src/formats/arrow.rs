@@ -1,13 +1,14 @@
 //! Arrow IPC: the file format, and the stream format where there is no seeking.
 
 use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, StreamWriter};
 use arrow_schema::{ArrowError, SchemaRef};
 
-use super::{Batches, Counted, Encoder, Opened, Source, unreadable};
+use super::{Batches, Counted, Encoder, Opened, Source, chosen, unreadable};
 use crate::failure::Failure;
 
 /// What an Arrow IPC file begins with, and a stream does not.
@@ -74,8 +75,8 @@ impl Encoder for StreamEncoder {
 /// Opens an Arrow IPC file or stream; the first bytes tell which.
 ///
 /// # Errors
-/// When it is neither.
-pub fn open(source: Source) -> anyhow::Result<Opened> {
+/// When it is neither, or lacks a column that is wanted.
+pub fn open(source: Source, columns: Option<&[String]>) -> anyhow::Result<Opened> {
     match source {
         Source::File(mut file) => {
             let mut start = Vec::new();
@@ -84,32 +85,36 @@ pub fn open(source: Source) -> anyhow::Result<Opened> {
                 .read_to_end(&mut start)?;
             file.seek(SeekFrom::Start(0))?;
             if start != MAGIC {
-                return stream(Box::new(file));
+                return stream(Box::new(file), columns);
             }
             let reader = FileReader::try_new(BufReader::new(file), None).map_err(damaged)?;
-            Ok(Opened {
-                schema: reader.schema(),
-                rows: None,
-                batches: batches(reader),
-            })
+            opened(reader.schema(), reader, columns)
         }
-        Source::Pipe(pipe) => stream(pipe),
+        Source::Pipe(pipe) => stream(pipe, columns),
     }
 }
 
-fn stream(input: Box<dyn Read + Send>) -> anyhow::Result<Opened> {
+fn stream(input: Box<dyn Read + Send>, columns: Option<&[String]>) -> anyhow::Result<Opened> {
     let reader = StreamReader::try_new(BufReader::new(input), None).map_err(damaged)?;
-    Ok(Opened {
-        schema: reader.schema(),
-        rows: None,
-        batches: batches(reader),
-    })
+    opened(reader.schema(), reader, columns)
 }
 
-fn batches(
+fn opened(
+    schema: SchemaRef,
     reader: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
-) -> Batches {
-    Box::new(reader.map(|batch| batch.map_err(|error| damaged(error).into())))
+    columns: Option<&[String]>,
+) -> anyhow::Result<Opened> {
+    let chosen = chosen(columns, schema.fields().iter().map(|field| field.name()))?;
+    let schema = Arc::new(schema.project(&chosen).map_err(damaged)?);
+    let batches: Batches = Box::new(reader.map(move |batch| {
+        let batch = batch.and_then(|batch| batch.project(&chosen));
+        batch.map_err(|error| damaged(error).into())
+    }));
+    Ok(Opened {
+        schema,
+        rows: None,
+        batches,
+    })
 }
 
 fn damaged(error: ArrowError) -> Failure {

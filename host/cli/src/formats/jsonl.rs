@@ -1,28 +1,20 @@
-//! JSON lines: one object a line.
+//! JSON lines: one object a line, with values as in [`super::json`].
 //!
-//! Written: NULL as `null`, booleans and integers and finite floats as JSON's
-//! own, text as text. Everything else is text as in [`super::text`]: decimals
-//! too, since most readers would squeeze a JSON number into a double.
-//!
-//! Read: an absent key is NULL; an object or a list is kept as JSON text.
+//! Read: an absent key is NULL; an object or a list is kept as JSON text, from
+//! which a column of a table that is made of others is filled.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
-use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Float64Type};
-use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
-use arrow_json::writer::{
-    Encoder as CellEncoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder,
-};
-use arrow_json::{StructMode, Writer, WriterBuilder};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow_array::{RecordBatch, StringArray};
+use arrow_schema::SchemaRef;
 use serde_json::value::RawValue;
 
-use super::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextRows, is_special_float};
-use super::{Counted, Encoder, text};
+use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows, is_special_float};
+use super::json::{JsonColumn, scalar_text};
+use super::text::misfit;
+use super::{Counted, Encoder};
 use crate::failure::Failure;
 
 /// The longest line that is read: beyond it, the file is no JSON lines.
@@ -31,35 +23,59 @@ const MOST_LINE_BYTES: u64 = 64 * 1024 * 1024;
 /// Writes JSON lines.
 pub struct JsonEncoder {
     schema: SchemaRef,
-    out: Writer<BufWriter<Counted>, LineDelimited>,
+    /// The names as they stand in every line, with what is before and behind.
+    keys: Vec<Vec<u8>>,
+    out: BufWriter<Counted>,
 }
 
 impl JsonEncoder {
     /// Begins a file.
-    pub fn new(schema: &SchemaRef, out: Counted) -> Self {
-        let out = BufWriter::with_capacity(64 * 1024, out);
-        JsonEncoder {
+    ///
+    /// # Errors
+    /// None today; a name is always a JSON string.
+    pub fn new(schema: &SchemaRef, out: Counted) -> anyhow::Result<Self> {
+        let keys = schema.fields().iter().enumerate().map(|(at, field)| {
+            let mut key = vec![if at == 0 { b'{' } else { b',' }];
+            serde_json::to_writer(&mut key, field.name())?;
+            key.push(b':');
+            Ok(key)
+        });
+        Ok(JsonEncoder {
             schema: schema.clone(),
-            out: builder(StructMode::ObjectOnly).build(out),
-        }
+            keys: keys.collect::<anyhow::Result<_>>()?,
+            out: BufWriter::with_capacity(64 * 1024, out),
+        })
     }
 }
 
 impl Encoder for JsonEncoder {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        Ok(self.out.write(&readable(&self.schema, batch)?)?)
+        let columns = columns(&self.schema, batch)?;
+        let mut line = Vec::new();
+        for row in 0..batch.num_rows() {
+            line.clear();
+            if columns.is_empty() {
+                line.push(b'{');
+            }
+            for (key, column) in self.keys.iter().zip(&columns) {
+                line.extend_from_slice(key);
+                column.write(row, &mut line);
+            }
+            line.extend_from_slice(b"}\n");
+            self.out.write_all(&line)?;
+        }
+        Ok(())
     }
 
     fn bytes(&self) -> u64 {
-        let out = self.out.get_ref();
-        out.get_ref()
+        self.out
+            .get_ref()
             .bytes()
-            .saturating_add(out.buffer().len() as u64)
+            .saturating_add(self.out.buffer().len() as u64)
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<u64> {
-        self.out.finish()?;
-        self.out.get_mut().flush()?;
+        self.out.flush()?;
         Ok(self.bytes())
     }
 }
@@ -69,89 +85,27 @@ impl Encoder for JsonEncoder {
 /// # Errors
 /// When a value has no text, or `out` fails.
 pub fn write_arrays(out: &mut impl Write, batch: &RecordBatch) -> anyhow::Result<()> {
-    let mut writer = builder(StructMode::ListOnly).build::<_, LineDelimited>(out);
-    writer.write(&readable(&batch.schema(), batch)?)?;
-    writer.finish()?;
+    let columns = columns(&batch.schema(), batch)?;
+    let mut line = Vec::new();
+    for row in 0..batch.num_rows() {
+        line.clear();
+        line.push(b'[');
+        for (at, column) in columns.iter().enumerate() {
+            if at > 0 {
+                line.push(b',');
+            }
+            column.write(row, &mut line);
+        }
+        line.extend_from_slice(b"]\n");
+        out.write_all(&line)?;
+    }
     Ok(())
 }
 
-fn builder(mode: StructMode) -> WriterBuilder {
-    WriterBuilder::new()
-        .with_explicit_nulls(true)
-        .with_struct_mode(mode)
-        .with_encoder_factory(Arc::new(Floats))
-}
-
-/// The batch with every column as text that JSON has no type for.
-fn readable(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, Failure> {
-    let mut fields = Vec::new();
-    let mut columns: Vec<ArrayRef> = Vec::new();
-    for (field, column) in schema.fields().iter().zip(batch.columns()) {
-        let kind = field.data_type();
-        let own = kind.is_integer()
-            || kind.is_nested()
-            || matches!(
-                kind,
-                DataType::Boolean | DataType::Float32 | DataType::Float64
-            );
-        if own {
-            fields.push(field.clone());
-            columns.push(column.clone());
-        } else {
-            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
-            columns.push(Arc::new(text::to_text(field, column)?));
-        }
-    }
-    let rows = arrow_array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &rows)
-        .map_err(|error| Failure::data(format!("the rows cannot be written as JSON: {error}")))
-}
-
-/// Writes the floats that JSON has no number for as text; arrow-json by itself
-/// writes null, which says something else.
-#[derive(Debug)]
-struct Floats;
-
-impl EncoderFactory for Floats {
-    fn make_default_encoder<'a>(
-        &self,
-        _: &'a FieldRef,
-        array: &'a dyn Array,
-        _: &'a EncoderOptions,
-    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
-        struct Value<F>(F);
-        impl<F: FnMut(usize) -> (f64, String)> CellEncoder for Value<F> {
-            fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
-                let (value, digits) = self.0(row);
-                let special = match value {
-                    value if value.is_nan() => "\"NaN\"",
-                    f64::INFINITY => "\"Infinity\"",
-                    f64::NEG_INFINITY => "\"-Infinity\"",
-                    _ => &digits,
-                };
-                out.extend_from_slice(special.as_bytes());
-            }
-        }
-        let encoder: Box<dyn CellEncoder + 'a> = match array.data_type() {
-            DataType::Float32 => {
-                let values = array.as_primitive::<Float32Type>();
-                Box::new(Value(move |row| {
-                    (
-                        f64::from(values.value(row)),
-                        format!("{:?}", values.value(row)),
-                    )
-                }))
-            }
-            DataType::Float64 => {
-                let values = array.as_primitive::<Float64Type>();
-                Box::new(Value(move |row| {
-                    (values.value(row), format!("{:?}", values.value(row)))
-                }))
-            }
-            _ => return Ok(None),
-        };
-        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
-    }
+fn columns(schema: &SchemaRef, batch: &RecordBatch) -> Result<Vec<JsonColumn>, Failure> {
+    (schema.fields().iter().zip(batch.columns()))
+        .map(|(field, column)| JsonColumn::new(field, column))
+        .collect()
 }
 
 /// The rows of a JSON lines file, as text.
@@ -254,46 +208,77 @@ impl TextRows for JsonRows {
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut numbers = Vec::new();
+        let mut natures = Vec::new();
         let mut columns: Vec<StringArray> = Vec::new();
         for name in &self.names {
             let mut column = StringBuilder::new();
-            let (mut texts, mut specials, mut others) = (false, false, false);
-            for row in &rows {
-                match row
-                    .get(name)
-                    .and_then(Option::as_ref)
-                    .map(|value| value.get())
-                {
-                    None => column.append_null(),
-                    Some(value) if value.starts_with('"') => {
-                        let value = serde_json::from_str::<String>(value)?;
-                        let special = is_special_float(&value);
-                        specials |= special;
-                        texts |= !special;
-                        column.append_value(value);
-                    }
-                    Some(value) => {
-                        others = true;
-                        column.append_value(value);
-                    }
+            let mut seen = Seen::default();
+            for (at, row) in rows.iter().enumerate() {
+                let value = row.get(name).and_then(Option::as_ref);
+                let value = value.map(|value| value.get());
+                let text = value.map(scalar_text).transpose().map_err(|_| {
+                    let row = first_row + at as u64;
+                    misfit(name, row, "this is no text", value.unwrap_or_default())
+                })?;
+                let text = text.flatten();
+                if let (Some(value), Some(text)) = (value, &text) {
+                    seen.note(value, text);
                 }
+                column.append_option(text);
             }
-            // A float that JSON has no number for is among its numbers as text.
-            numbers.push(!texts && (others || !specials));
+            natures.push(seen.nature());
             columns.push(column.finish());
         }
         Ok(Some(TextBatch {
             first_row,
             rows: rows.len(),
             names: self.names.clone(),
-            numbers,
+            natures,
             columns,
         }))
     }
 
     fn names(&self) -> &[String] {
         &self.names
+    }
+}
+
+/// What kinds of JSON values a column has.
+#[derive(Default)]
+struct Seen {
+    texts: bool,
+    specials: bool,
+    documents: bool,
+    others: bool,
+}
+
+impl Seen {
+    fn note(&mut self, json: &str, text: &str) {
+        match json.as_bytes().first() {
+            // A float that JSON has no number for is among its numbers as text.
+            Some(b'"') if is_special_float(text) => self.specials = true,
+            Some(b'"') => self.texts = true,
+            Some(b'[' | b'{') => self.documents = true,
+            _ => self.others = true,
+        }
+    }
+
+    fn nature(&self) -> Nature {
+        match self {
+            Self {
+                documents: true,
+                texts: false,
+                specials: false,
+                others: false,
+            } => Nature::Documents,
+            Self { texts: true, .. } => Nature::Texts,
+            Self {
+                specials: true,
+                others: false,
+                ..
+            } => Nature::Texts,
+            _ => Nature::Any,
+        }
     }
 }
 
@@ -308,7 +293,9 @@ fn position(line: &[u8], key: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Decimal128Array, Float64Array, Int64Array};
+    use crate::formats::{Types, infer, memory};
+    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array};
+    use std::sync::Arc;
 
     fn sample() -> RecordBatch {
         let decimals = Decimal128Array::from(vec![Some(1250), None])
@@ -339,24 +326,24 @@ mod tests {
     #[test]
     fn rows_as_objects_and_back() {
         let batch = sample();
-        let mut out = Vec::new();
-        let mut writer = builder(StructMode::ObjectOnly).build::<_, LineDelimited>(&mut out);
-        writer
-            .write(&readable(&batch.schema(), &batch).unwrap())
-            .unwrap();
-        writer.finish().unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let (out, written) = memory();
+        let mut encoder = Box::new(JsonEncoder::new(&batch.schema(), out).unwrap());
+        encoder.write(&batch).unwrap();
+        let bytes = encoder.finish().unwrap();
+        let text = written.text();
+        assert_eq!(bytes, text.len() as u64);
         assert_eq!(
             text,
             "{\"n\":9223372036854775807,\"f\":\"NaN\",\"d\":\"12.50\",\"t\":\"a\\\"\\n\"}\n\
              {\"n\":1,\"f\":0.1,\"d\":null,\"t\":\"\"}\n"
         );
         let rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        let types = Types::Table(batch.schema());
         let super::super::Opened {
             schema,
             mut batches,
             ..
-        } = super::super::infer::typed(rows, Some(&batch.schema())).unwrap();
+        } = infer::typed(rows, &types, None).unwrap();
         let kinds = |schema: &SchemaRef| {
             schema
                 .fields()
@@ -379,7 +366,10 @@ mod tests {
         let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let batch = rows.next().unwrap().unwrap();
         assert_eq!(batch.names, ["z", "a", "b"]);
-        assert_eq!(batch.numbers, [true, false, true]);
+        assert_eq!(
+            batch.natures,
+            [Nature::Any, Nature::Texts, Nature::Documents]
+        );
         assert_eq!(
             batch.columns[2].iter().collect::<Vec<_>>(),
             [None, Some("{\"x\": [1]}")]
@@ -396,6 +386,16 @@ mod tests {
                 .unwrap()
                 .to_string()
                 .starts_with("line 2: this is no JSON object")
+        );
+        // Half of a surrogate pair is no character.
+        let text = "{\"a\": null}\n{\"a\": \"\\ud800\"}\n";
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        assert!(
+            rows.next()
+                .err()
+                .unwrap()
+                .to_string()
+                .starts_with("row 2, column \"a\": this is no text")
         );
     }
 }

@@ -3,15 +3,18 @@
 pub mod arrow;
 pub mod csv;
 pub mod infer;
+pub mod json;
 pub mod jsonl;
+mod nested;
 pub mod parquet;
+mod plain;
 pub mod text;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_schema::{Field, SchemaRef};
 use clap::ValueEnum;
 
 use crate::failure::Failure;
@@ -85,7 +88,7 @@ pub fn encoder(
     Ok(match format {
         Format::Parquet => Box::new(parquet::ParquetEncoder::new(schema, out)?),
         Format::Csv => Box::new(csv::write::CsvEncoder::new(schema, out)?),
-        Format::Jsonl => Box::new(jsonl::JsonEncoder::new(schema, out)),
+        Format::Jsonl => Box::new(jsonl::JsonEncoder::new(schema, out)?),
         Format::Arrow if seekable => Box::new(arrow::FileEncoder::new(schema, out)?),
         Format::Arrow => Box::new(arrow::StreamEncoder::new(schema, out)?),
     })
@@ -118,35 +121,83 @@ pub enum Source {
     Pipe(Box<dyn Read + Send>),
 }
 
+/// What is wanted of a file.
+#[derive(Default)]
+pub struct Wanted {
+    /// These columns only; none for all.
+    pub columns: Option<Vec<String>>,
+    /// The types of columns that the format does not tell.
+    pub types: Types,
+}
+
+/// Where the types of columns come from in formats that have none.
+pub enum Types {
+    /// The columns of the table, as a read of it has them.
+    Table(SchemaRef),
+    /// What the first rows look like, but for the columns given: those that are made of
+    /// others are filled from JSON, and all others are left as text for the server.
+    Inferred(Vec<Field>),
+}
+
+impl Default for Types {
+    fn default() -> Self {
+        Types::Inferred(Vec::new())
+    }
+}
+
 /// Begins to read rows.
 ///
-/// The text formats have no types: `table` gives them where the table exists,
-/// and otherwise they are inferred from the first rows.
-///
 /// # Errors
-/// When the file is not of the format.
-pub fn decoder(
-    format: Format,
-    source: Source,
-    table: Option<&SchemaRef>,
-) -> anyhow::Result<Opened> {
+/// When the file is not of the format, or lacks a column that is wanted.
+pub fn decoder(format: Format, source: Source, wanted: &Wanted) -> anyhow::Result<Opened> {
+    let columns = wanted.columns.as_deref();
     match (format, source) {
-        (Format::Parquet, Source::File(file)) => parquet::open(file),
+        (Format::Parquet, Source::File(file)) => plain::plain(parquet::open(file, columns)?),
         (Format::Parquet, Source::Pipe(_)) => Err(Failure::usage(
             "a Parquet file is read from its end, so it cannot come from standard input",
         )
         .hint("name the file")
         .into()),
-        (Format::Arrow, source) => arrow::open(source),
+        (Format::Arrow, source) => plain::plain(arrow::open(source, columns)?),
         (Format::Csv, source) => {
             let rows = csv::read::CsvRows::new(readable(source))?;
-            infer::typed(rows, table)
+            infer::typed(rows, &wanted.types, columns)
         }
         (Format::Jsonl, source) => {
             let rows = jsonl::JsonRows::new(readable(source))?;
-            infer::typed(rows, table)
+            infer::typed(rows, &wanted.types, columns)
         }
     }
+}
+
+/// Where the columns that are wanted are among those that the file has, in the file's order.
+///
+/// # Errors
+/// Names all that it lacks, and what it has.
+fn chosen<'n>(
+    wanted: Option<&[String]>,
+    names: impl Iterator<Item = &'n String> + Clone,
+) -> Result<Vec<usize>, Failure> {
+    let Some(wanted) = wanted else {
+        return Ok((0..names.count()).collect());
+    };
+    let missing: Vec<String> = wanted
+        .iter()
+        .filter(|name| !names.clone().any(|known| known == *name))
+        .map(|name| format!("\"{name}\""))
+        .collect();
+    if !missing.is_empty() {
+        let has: Vec<&str> = names.map(String::as_str).collect();
+        return Err(
+            Failure::data(format!("the file has no column {}", missing.join(", ")))
+                .hint(format!("its columns are {}", has.join(", "))),
+        );
+    }
+    Ok(names
+        .enumerate()
+        .filter(|(_, name)| wanted.contains(name))
+        .map(|(at, _)| at)
+        .collect())
 }
 
 fn readable(source: Source) -> Box<dyn Read + Send> {
@@ -178,5 +229,37 @@ impl Write for Counted {
 
     fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
+    }
+}
+
+/// Where a test writes to, and what it has written.
+#[cfg(test)]
+fn memory() -> (Counted, Written) {
+    let written = Written::default();
+    let out = Box::new(written.clone());
+    (Counted { out, bytes: 0 }, written)
+}
+
+/// What a test has written.
+#[cfg(test)]
+#[derive(Clone, Default)]
+struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(test)]
+impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+#[cfg(test)]
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -3,7 +3,8 @@
 //! Parquet has no type for PostgreSQL's intervals (months, days and time
 //! apart): they are written as text, marked so that an import of the same file
 //! reads them as intervals again. Nor has it decimals rounded to tens or
-//! hundreds (a negative scale): those are written with all their digits.
+//! hundreds (a negative scale): those are written with all their digits. Both
+//! hold for what lists, records and maps are made of as well.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use arrow_schema::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, IntervalUnit,
     Schema, SchemaRef,
 };
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::{Counted, Encoder, Opened, text, unreadable};
+use super::{Counted, Encoder, Opened, chosen, nested, text, unreadable};
 use crate::failure::Failure;
 
 /// How many encoded bytes a row group holds. A group is held in memory until
@@ -66,12 +67,14 @@ impl ParquetEncoder {
 
 impl Encoder for ParquetEncoder {
     fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
-        let batch = converted(batch, &self.schema, |field, column| {
-            if column.data_type() == &INTERVAL {
-                return Some(text::to_text(field, column).map(|text| Arc::new(text) as ArrayRef));
-            }
-            (column.data_type() != field.data_type()).then(|| cast(field, column))
-        })?;
+        let batch = converted(
+            batch,
+            &self.schema,
+            &|to, from, column| match from.data_type() == &INTERVAL {
+                true => Ok(Arc::new(text::to_text(from, column)?)),
+                false => cast(to, column),
+            },
+        )?;
         Ok(self.writer.write(&batch)?)
     }
 
@@ -89,12 +92,16 @@ impl Encoder for ParquetEncoder {
 /// Opens a Parquet file.
 ///
 /// # Errors
-/// When it is not one.
-pub fn open(file: File) -> anyhow::Result<Opened> {
+/// When it is not one, or lacks a column that is wanted.
+pub fn open(file: File, columns: Option<&[String]>) -> anyhow::Result<Opened> {
     let damaged = |error| unreadable("Parquet file", error);
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(damaged)?;
     let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).ok();
+    let names = builder.schema().fields().iter().map(|field| field.name());
+    let chosen = chosen(columns, names)?;
+    let mask = ProjectionMask::roots(builder.parquet_schema(), chosen);
     let reader = builder
+        .with_projection(mask)
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(damaged)?;
@@ -105,11 +112,12 @@ pub fn open(file: File) -> anyhow::Result<Opened> {
         let batch = batch.map_err(|error| unreadable("Parquet file", error))?;
         let start = first_row;
         first_row += batch.num_rows() as u64;
-        converted(&batch, &kept, |field, column| {
-            let text = column
-                .as_string_opt::<i32>()
-                .filter(|_| field.data_type() == &INTERVAL);
-            text.map(|text| text::from_text(field, text, start))
+        converted(&batch, &kept, &|to, _, column| {
+            match column.as_string_opt::<i32>() {
+                // Within lists the row is that of the item.
+                Some(text) => text::from_text(to, text, start),
+                None => cast(to, column),
+            }
         })
     });
     Ok(Opened {
@@ -120,7 +128,9 @@ pub fn open(file: File) -> anyhow::Result<Opened> {
 }
 
 fn with_fields(schema: &SchemaRef, change: fn(&FieldRef) -> FieldRef) -> SchemaRef {
-    let fields: Vec<FieldRef> = schema.fields().iter().map(change).collect();
+    let fields: Vec<FieldRef> = (schema.fields().iter())
+        .map(|field| nested::field(field, change))
+        .collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
@@ -188,15 +198,20 @@ fn unmarked(field: &FieldRef) -> FieldRef {
     Arc::new(original.with_metadata(metadata))
 }
 
-/// The batch in another schema, with the columns changed that `change` wants to.
+/// The batch in another schema, with those values changed that have another type there.
 fn converted(
     batch: &RecordBatch,
     schema: &SchemaRef,
-    change: impl Fn(&Field, &ArrayRef) -> Option<Result<ArrayRef, Failure>>,
+    change: &dyn Fn(&Field, &Field, &ArrayRef) -> Result<ArrayRef, Failure>,
 ) -> anyhow::Result<RecordBatch> {
-    let columns = (schema.fields().iter().zip(batch.columns()))
-        .map(|(field, column)| change(field, column).unwrap_or_else(|| Ok(column.clone())))
-        .collect::<Result<Vec<_>, _>>()?;
+    let before = batch.schema();
+    let columns = (schema
+        .fields()
+        .iter()
+        .zip(before.fields())
+        .zip(batch.columns()))
+    .map(|((to, from), column)| nested::array(to, from, column, change))
+    .collect::<Result<Vec<_>, _>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(
         schema.clone(),
@@ -208,7 +223,7 @@ fn converted(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::{Decimal128Array, Int32Array, IntervalMonthDayNanoArray};
+    use arrow_array::{Decimal128Array, Int32Array, IntervalMonthDayNanoArray, StringArray};
     use arrow_buffer::IntervalMonthDayNano;
 
     #[test]
@@ -233,6 +248,28 @@ mod tests {
         assert_eq!(all, [Some(1_234_500), None, Some(-100)]);
     }
 
+    /// Writes the batch, and reads the file.
+    #[track_caller]
+    fn check(batch: &RecordBatch) {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        let out = Box::new(path.reopen().unwrap());
+        let counted = Counted { out, bytes: 0 };
+        let mut encoder = Box::new(ParquetEncoder::new(&batch.schema(), counted).unwrap());
+        encoder.write(batch).unwrap();
+        let bytes = encoder.finish().unwrap();
+        assert_eq!(bytes, path.as_file().metadata().unwrap().len());
+        let opened = open(path.reopen().unwrap(), None).unwrap();
+        assert_eq!(opened.rows, Some(batch.num_rows() as u64));
+        assert_eq!(opened.schema.fields(), batch.schema().fields());
+        let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+        assert_eq!(batches[0].columns(), batch.columns());
+        let last = batch.schema().fields().len() - 1;
+        let name = batch.schema().field(last).name().clone();
+        let opened = open(path.reopen().unwrap(), Some(&[name])).unwrap();
+        let one: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+        assert_eq!(one[0].columns(), &batch.columns()[last..]);
+    }
+
     #[test]
     fn intervals_survive() {
         let intervals = [Some(IntervalMonthDayNano::new(14, -3, 1_000)), None];
@@ -247,20 +284,72 @@ mod tests {
             columns.map(|(name, column)| (name, column, true)),
         )
         .unwrap();
-        let path = tempfile::NamedTempFile::new().unwrap();
-        let out = Box::new(path.reopen().unwrap());
-        let counted = Counted { out, bytes: 0 };
-        let mut encoder = Box::new(ParquetEncoder::new(&batch.schema(), counted).unwrap());
-        encoder.write(&batch).unwrap();
-        let bytes = encoder.finish().unwrap();
-        assert_eq!(bytes, path.as_file().metadata().unwrap().len());
-        let opened = open(path.reopen().unwrap()).unwrap();
-        assert_eq!(opened.rows, Some(2));
-        let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
-        assert_eq!(
-            format!("{:?}", batches[0].columns()),
-            format!("{:?}", batch.columns())
+        check(&batch);
+    }
+
+    /// With the metadata of what they are made of.
+    #[test]
+    fn lists_records_and_maps_survive() {
+        let typed = |name: &str, kind: DataType, key: &str| {
+            let metadata =
+                std::collections::HashMap::from([("dagflux:type".to_owned(), key.to_owned())]);
+            Field::new(name, kind, true).with_metadata(metadata)
+        };
+        let list = |item: Field| DataType::List(Arc::new(item));
+        let record = DataType::Struct(
+            vec![
+                typed("days", DataType::Date32, "date"),
+                typed("span", INTERVAL, "interval"),
+                typed("large", DataType::Decimal256(60, 5), "numeric(60,5)"),
+                typed("key", DataType::FixedSizeBinary(16), "uuid"),
+            ]
+            .into(),
         );
-        assert_eq!(opened.schema.fields(), batch.schema().fields());
+        let item = typed("item", DataType::Float32, "real");
+        let entries = DataType::Struct(
+            vec![
+                Field::new("key", DataType::Utf8, false),
+                Field::new("value", DataType::Utf8, true),
+            ]
+            .into(),
+        );
+        let columns: Vec<(DataType, &[Option<&str>])> = vec![
+            (
+                list(typed("item", INTERVAL, "interval")),
+                &[Some("[\"1 mons\",null]"), None, Some("[]")],
+            ),
+            (
+                list(typed("item", record, "couple")),
+                &[
+                    Some(
+                        "[{\"days\":\"2024-02-29\",\"span\":\"1 mons\",\"large\":\"-1.5\",\"key\":\"\\\\x000102030405060708090a0b0c0d0e0f\"},null]",
+                    ),
+                    None,
+                    Some("[{}]"),
+                ],
+            ),
+            (
+                list(Field::new("item", list(item.clone()), true)),
+                &[Some("[[0.5,null],[]]"), None, None],
+            ),
+            (
+                DataType::Map(Arc::new(Field::new("entries", entries, false)), false),
+                &[Some("{\"b\":null,\"a\":\"x\"}"), Some("{}"), None],
+            ),
+            (
+                DataType::FixedSizeList(Arc::new(item), 2),
+                &[Some("[1.5,-0.0]"), None, Some("[null,1]")],
+            ),
+            (DataType::Null, &[None, None, None]),
+        ];
+        let fields: Vec<Field> = (columns.iter().enumerate())
+            .map(|(at, (kind, _))| typed(&format!("c{at}"), kind.clone(), "outer"))
+            .collect();
+        let arrays = (fields.iter().zip(&columns))
+            .map(|(field, (_, values))| {
+                text::from_text(field, &StringArray::from(values.to_vec()), 1).unwrap()
+            })
+            .collect();
+        check(&RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap());
     }
 }

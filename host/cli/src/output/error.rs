@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{printable, printable_lines};
 use crate::exit::Exit;
-use crate::failure::{Failure, StatementFailure};
+use crate::failure::{Failure, ServerFailure};
 use crate::redact::Redactor;
 
 /// The columns of a statement that are shown around the place of an error.
@@ -50,7 +50,7 @@ fn reader_gone(cause: &(dyn std::error::Error + 'static)) -> bool {
 fn host_error<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e dagflux_host::Error> {
     cause.downcast_ref::<dagflux_host::Error>().or_else(|| {
         cause
-            .downcast_ref::<StatementFailure>()
+            .downcast_ref::<ServerFailure>()
             .map(|failure| &failure.source)
     })
 }
@@ -61,7 +61,7 @@ struct Parts<'e> {
     messages: Vec<String>,
     host: Option<&'e dagflux_host::Error>,
     own: Option<&'e Failure>,
-    statement: Option<&'e str>,
+    server: Option<&'e ServerFailure>,
 }
 
 impl<'e> Parts<'e> {
@@ -81,22 +81,22 @@ impl<'e> Parts<'e> {
             own: error
                 .chain()
                 .find_map(|cause| cause.downcast_ref::<Failure>()),
-            statement: error
+            server: error
                 .chain()
-                .find_map(|cause| cause.downcast_ref::<StatementFailure>())
-                .map(|failure| failure.sql.as_str()),
+                .find_map(|cause| cause.downcast_ref::<ServerFailure>()),
         }
     }
 
     fn hint(&self) -> &str {
         self.own
             .and_then(|failure| failure.hint.as_deref())
+            .or_else(|| self.server.and_then(|failure| failure.hint.as_deref()))
             .or_else(|| self.host.and_then(|error| error.hint()))
             .unwrap_or(self.exit.next_step())
     }
 
     fn place(&self) -> Option<Place> {
-        place(self.statement?, self.host?.position()?)
+        place(self.server?.sql.as_deref()?, self.host?.position()?)
     }
 
     /// The single faults, as lines.

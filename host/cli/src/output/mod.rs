@@ -5,6 +5,7 @@
 //! the `console` crate decides that.
 
 pub mod error;
+pub mod losses;
 pub mod progress;
 pub mod receipt;
 pub mod rows;
@@ -52,6 +53,15 @@ pub fn rows(number: u64) -> String {
         thousands(number),
         if number == 1 { "row" } else { "rows" }
     )
+}
+
+/// A remark that is no failure, on standard error.
+pub fn warn(text: &str) {
+    eprintln!(
+        "{} {}",
+        console::style("warning:").yellow().bold().for_stderr(),
+        printable_lines(text)
+    );
 }
 
 /// A size for people, in binary units.

@@ -64,6 +64,15 @@ impl Progress {
         ));
     }
 
+    /// All rows have moved, and something else goes on.
+    pub fn phase(&self, what: &str) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            self.bar.set_style(style);
+        }
+        self.bar
+            .set_message(format!("{}  {what}", super::rows(self.rows)));
+    }
+
     /// The rows that have moved.
     pub fn rows(&self) -> u64 {
         self.rows

@@ -2,7 +2,7 @@
 //!
 //! With `--json`, one JSON document a line: first
 //! `{"columns":[{"name":…,"type":…,"arrow":…},…]}`, then each row as an array,
-//! and last `{"rows":…,"seconds":…}`. A result without the last line was not
+//! and last `{"rows":…,"seconds":…,"losses":[…]}`. A result without the last line was not
 //! complete. Arrays, because two columns may have the same name; values are as
 //! in JSON lines exports.
 
@@ -53,7 +53,7 @@ async fn print_json(mut stream: RowStream<'_>, began: Instant) -> anyhow::Result
     writeln!(
         out,
         "{}",
-        json!({ "rows": rows, "seconds": began.elapsed().as_secs_f64() })
+        json!({ "rows": rows, "seconds": began.elapsed().as_secs_f64(), "losses": stream.losses() })
     )?;
     Ok(out.flush()?)
 }
@@ -97,7 +97,9 @@ async fn print_table(mut stream: RowStream<'_>, began: Instant) -> anyhow::Resul
         super::rows(rows),
         super::duration(began.elapsed())
     )?;
-    Ok(out.flush()?)
+    out.flush()?;
+    super::losses::print(stream.losses());
+    Ok(())
 }
 
 fn cells(schema: &SchemaRef, batch: &RecordBatch) -> anyhow::Result<Vec<Vec<Cell>>> {
@@ -121,6 +123,7 @@ fn heading(field: &Field) -> Column {
     }
 }
 
-fn server_type(field: &Field) -> Option<&str> {
+/// The server's word for the type of a column, where it is known.
+pub fn server_type(field: &Field) -> Option<&str> {
     field.metadata().get(TYPE).map(String::as_str)
 }

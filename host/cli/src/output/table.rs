@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use console::{Alignment, Term, measure_text_width, pad_str, style, truncate_str};
+use console::{Alignment, StyledObject, Term, measure_text_width, pad_str, style, truncate_str};
 
 use super::printable;
 
@@ -53,6 +53,8 @@ pub struct Table {
     /// Values beyond their column's width are cut. Without a terminal nothing
     /// is: the reader is a file or a pager.
     cut: bool,
+    /// Which of the two decides whether there are styles.
+    for_stderr: bool,
 }
 
 impl Table {
@@ -62,6 +64,17 @@ impl Table {
             .size_checked()
             .map(|(_, columns)| usize::from(columns));
         Self::fitted(columns, sample, terminal)
+    }
+
+    /// As [`Table::new`], for standard error.
+    pub fn for_stderr(columns: Vec<Column>, sample: &[Vec<Cell>]) -> Self {
+        let terminal = Term::stderr()
+            .size_checked()
+            .map(|(_, columns)| usize::from(columns));
+        Self {
+            for_stderr: true,
+            ..Self::fitted(columns, sample, terminal)
+        }
     }
 
     fn fitted(columns: Vec<Column>, sample: &[Vec<Cell>], terminal: Option<usize>) -> Self {
@@ -89,6 +102,7 @@ impl Table {
             columns,
             widths,
             cut: terminal.is_some(),
+            for_stderr: false,
         }
     }
 
@@ -98,7 +112,7 @@ impl Table {
     /// When `out` fails.
     pub fn header(&self, out: &mut impl Write) -> io::Result<()> {
         let titles = self.columns.iter().map(|column| column.title.clone());
-        let titles: Vec<String> = self.aligned(titles, |text| style(text).bold().to_string());
+        let titles: Vec<String> = self.aligned(titles, |text| self.styled(text).bold().to_string());
         writeln!(out, "{}", titles.join(GAP).trim_end())?;
         let rules: Vec<String> = self.widths.iter().map(|width| "-".repeat(*width)).collect();
         writeln!(out, "{}", rules.join(GAP))
@@ -115,10 +129,17 @@ impl Table {
         let mut texts = self.aligned(texts, |text| text);
         for (text, cell) in texts.iter_mut().zip(cells) {
             if cell.is_none() {
-                *text = style(&*text).dim().to_string();
+                *text = self.styled(text.clone()).dim().to_string();
             }
         }
         writeln!(out, "{}", texts.join(GAP).trim_end())
+    }
+
+    fn styled(&self, text: String) -> StyledObject<String> {
+        match self.for_stderr {
+            true => style(text).for_stderr(),
+            false => style(text),
+        }
     }
 
     fn aligned(

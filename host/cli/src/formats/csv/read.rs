@@ -6,7 +6,7 @@ use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 
 use crate::failure::Failure;
-use crate::formats::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextRows};
+use crate::formats::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows};
 
 /// The longest record that is read, with what its fields take. Longer ones come
 /// from a quote that is never closed, which would otherwise read the rest of the
@@ -241,7 +241,7 @@ impl TextRows for CsvRows {
             first_row,
             rows,
             names: self.names.clone(),
-            numbers: vec![true; self.names.len()],
+            natures: vec![Nature::Any; self.names.len()],
             columns: columns
                 .iter_mut()
                 .map(|column| column.finish())
@@ -357,21 +357,10 @@ mod tests {
     /// What is written is read back the same.
     #[test]
     fn round_trip() {
-        use crate::formats::{Counted, Encoder};
+        use crate::formats::{Encoder, memory};
         use arrow_array::RecordBatch;
-        use std::sync::{Arc, Mutex};
+        use std::sync::Arc;
 
-        #[derive(Clone, Default)]
-        struct Shared(Arc<Mutex<Vec<u8>>>);
-        impl std::io::Write for Shared {
-            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.lock().unwrap().extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> std::io::Result<()> {
-                Ok(())
-            }
-        }
         let values = [
             None,
             Some(""),
@@ -385,16 +374,12 @@ mod tests {
         let column: arrow_array::ArrayRef = Arc::new(StringArray::from(values.to_vec()));
         let batch =
             RecordBatch::try_from_iter([("one, two", column.clone()), ("b", column)]).unwrap();
-        let out = Shared::default();
-        let counted = Counted {
-            out: Box::new(out.clone()),
-            bytes: 0,
-        };
+        let (counted, out) = memory();
         let mut encoder =
             Box::new(super::super::write::CsvEncoder::new(&batch.schema(), counted).unwrap());
         encoder.write(&batch).unwrap();
         let written = encoder.finish().unwrap();
-        let text = String::from_utf8(out.0.lock().unwrap().clone()).unwrap();
+        let text = out.text();
         assert_eq!(written, text.len() as u64);
         assert!(
             text.starts_with("\"one, two\",b\n,\n\"\",\"\"\nplain,plain\n"),

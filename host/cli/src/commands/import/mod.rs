@@ -1,26 +1,31 @@
 //! `import`: the rows of a file into a table, all or none.
 //!
 //! The mirror of `export`: a thread reads and decodes, a short channel, and
-//! the connection's sink. Dropping the sink rolls back, so every way out but
-//! the last line leaves the table as it was.
+//! the connection's sink. Dropping the sink rolls back, so that every way out
+//! but `finish` leaves the table as it was.
+
+mod advice;
+mod summary;
+mod types;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
-use dagflux_host::{Connection, ErrorKind, ReadOptions, TableName, WriteMode, WriteOptions};
-use serde_json::json;
+use dagflux_host::Connection;
 use tokio::sync::mpsc;
 
-use crate::args::ImportArgs;
+use self::summary::Imported;
+use crate::args::{ImportArgs, Mode};
 use crate::context::{Context, close};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::formats::{self, Format, Opened, Source};
-use crate::interrupt::or_interrupt_change;
-use crate::output::progress::{Progress, rate};
-use crate::output::{self, duration, size};
+use crate::formats::{self, Format, Opened, Source, Types, Wanted};
+use crate::interrupt::or_interrupt_commit;
+use crate::output;
+use crate::output::progress::Progress;
 
 /// How many batches may wait to be sent.
 const WAITING: usize = 3;
@@ -32,60 +37,61 @@ const SLICE_BYTES: usize = 8 * 1024 * 1024;
 /// Runs the command.
 ///
 /// # Errors
-/// When anything fails; the table is as it was then.
+/// When anything fails. The table is as it was then, unless the error says that this is
+/// not known.
 pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
+    args.checked()?;
     let (source, format, bytes) = open(&args)?;
+    let given = types::given(&args, format)?;
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
-    let mut progress = Progress::new(None);
-    let rows = or_interrupt_change(canceller, async {
-        let table = match format {
-            Format::Csv | Format::Jsonl if !args.create => {
-                columns(&mut connection, &args.table).await?
-            }
-            _ => None,
-        };
-        let decoding =
-            tokio::task::spawn_blocking(move || formats::decoder(format, source, table.as_ref()));
-        let shown = args.file.display();
-        let opened = decoding
-            .await
-            .context("the decoder stopped")?
-            .with_context(|| format!("cannot import {shown}"))?;
-        let rows = insert(&mut connection, &args, opened, &mut progress).await;
-        rows.map_err(|error| match error.downcast_ref::<dagflux_host::Error>() {
+    let committing = AtomicBool::new(false);
+    let mut imported = or_interrupt_commit(canceller, &committing, async {
+        let imported = import(&mut connection, &args, source, format, &given, &committing).await;
+        imported.map_err(|error| match output::error::exit(&error) {
             // Then rows may have been imported.
-            Some(host) if host.kind() == ErrorKind::OutcomeUnknown => error,
-            _ => error.context(format!("nothing was imported from {shown}")),
+            Some(Exit::OutcomeUnknown) => error,
+            _ => error.context(format!("nothing was imported from {}", args.file.display())),
         })
     })
     .await?;
-    progress.clear();
+    imported.bytes = bytes;
     let receipt = connection.receipt();
-    close(connection).await;
-    let elapsed = progress.elapsed();
     if context.json {
-        return output::json(&json!({
-            "rows": rows,
-            "bytes": bytes,
-            "seconds": elapsed.as_secs_f64(),
-            "table": args.table.to_string(),
-            "created": args.create,
-            "sandbox": output::receipt::json(&receipt),
-        }));
+        let schema = args.table.schema.as_deref();
+        let columns = connection.columns(schema, Some(&args.table.name)).await;
+        // The import is done; not to know this is none of its failures.
+        let columns = columns.unwrap_or_default();
+        close(connection).await;
+        let summary = summary::for_machines(&args, &imported, &given, &columns, &receipt);
+        return output::json(&summary);
     }
-    let read = bytes
-        .map(|bytes| format!(" ({})", size(bytes)))
-        .unwrap_or_default();
-    eprintln!(
-        "imported {}{read} into {}: {}, {}",
-        output::rows(rows),
-        args.table,
-        duration(elapsed),
-        rate(rows, elapsed)
-    );
-    eprintln!("{}", output::receipt::line(&receipt));
+    close(connection).await;
+    summary::for_people(&args, &imported, &receipt);
     Ok(())
+}
+
+async fn import(
+    connection: &mut Connection,
+    args: &ImportArgs,
+    source: Source,
+    format: Format,
+    given: &[(String, String)],
+    committing: &AtomicBool,
+) -> anyhow::Result<Imported> {
+    let progress = Progress::new(None);
+    let types = match format {
+        Format::Csv | Format::Jsonl => types::of_text(connection, args, given).await?,
+        Format::Parquet | Format::Arrow => Types::default(),
+    };
+    let wanted = Wanted {
+        columns: args.columns.clone(),
+        types,
+    };
+    let decoding = tokio::task::spawn_blocking(move || formats::decoder(format, source, &wanted));
+    let opened = decoding.await.context("the decoder stopped")??;
+    types::check(args, given, &opened.schema)?;
+    write(connection, args, opened, given, (progress, committing)).await
 }
 
 /// Opens the file, and tells its format and its size.
@@ -117,21 +123,7 @@ fn open(args: &ImportArgs) -> Result<(Source, Format, Option<u64>), Failure> {
     ))
 }
 
-/// The columns of the table as a read of it has them, for files without types.
-/// None when the login may write the table but not read it.
-async fn columns(
-    connection: &mut Connection,
-    table: &TableName,
-) -> anyhow::Result<Option<SchemaRef>> {
-    let options = ReadOptions::default().with_limit(0);
-    match connection.read(table, options).await {
-        Ok(stream) => Ok(Some(stream.schema().clone())),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-async fn insert(
+async fn write(
     connection: &mut Connection,
     args: &ImportArgs,
     Opened {
@@ -139,22 +131,21 @@ async fn insert(
         rows,
         batches,
     }: Opened,
-    progress: &mut Progress,
-) -> anyhow::Result<u64> {
+    given: &[(String, String)],
+    (mut progress, committing): (Progress, &AtomicBool),
+) -> anyhow::Result<Imported> {
     progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
-    let options = WriteOptions::new(if args.create {
-        WriteMode::Create
-    } else {
-        WriteMode::Append
-    });
+    let options = args.options(given.to_vec());
+    let advised = |error| advice::advised(args, &schema, error);
     let mut sink = connection
         .write(&args.table, Arc::clone(&schema), options)
-        .await?;
+        .await
+        .map_err(advised)?;
     let decoding = tokio::task::spawn_blocking(move || {
         for batch in batches {
             if sender.blocking_send(batch).is_err() {
-                // Nobody takes rows any more: the insert has failed.
+                // Nobody takes rows any more: the write has failed.
                 break;
             }
         }
@@ -162,14 +153,28 @@ async fn insert(
     let mut bytes: u64 = 0;
     while let Some(batch) = decoded.recv().await {
         for slice in slices(&batch?) {
-            sink.write(&slice).await?;
+            sink.write(&slice).await.map_err(advised)?;
             bytes += slice_bytes(&slice, slice.num_rows());
             progress.advance(slice.num_rows() as u64, bytes);
         }
     }
     // Had the decoder crashed, the rows so far would not be all there are.
     decoding.await.context("the decoder stopped")?;
-    Ok(sink.finish().await?.inserted)
+    progress.phase(match (args.dry_run, args.mode()) {
+        (true, Mode::Upsert) => "sent; merging them with the table, and rolling back",
+        (true, _) => "sent; rolling back",
+        (false, Mode::Upsert) => "sent; merging them with the table",
+        (false, _) => "sent; committing",
+    });
+    committing.store(!args.dry_run, Ordering::SeqCst);
+    let report = sink.finish().await.map_err(advised)?;
+    Ok(Imported {
+        schema,
+        rows: progress.rows(),
+        bytes: None,
+        elapsed: progress.elapsed(),
+        report,
+    })
 }
 
 /// The bytes that `rows` of a batch take, about.

@@ -1,5 +1,9 @@
 //! The command line.
 
+mod examples;
+mod import;
+mod losses;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +11,9 @@ use clap::{Args, Parser, Subcommand};
 use dagflux_host::TableName;
 
 use crate::formats::Format;
+
+pub use import::{ImportArgs, Mode};
+pub use losses::{LossArgs, word};
 
 /// Databases through sandboxed connectors, from a terminal.
 ///
@@ -26,6 +33,7 @@ pub struct Cli {
 
 /// What applies to every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The connection file [default: dagflux/connections.toml in the user's configuration folder]
     #[arg(long, global = true, value_name = "FILE", env = "DAGFLUX_CONNECTIONS")]
@@ -124,7 +132,7 @@ pub enum Command {
     },
 
     /// Show the first rows of a table
-    #[command(after_long_help = "Example:\n  dagflux preview sales orders -n 10")]
+    #[command(after_long_help = examples::PREVIEW)]
     Preview {
         /// The connection, as it is called in the connection file
         connection: String,
@@ -133,18 +141,22 @@ pub enum Command {
         /// How many rows
         #[arg(short = 'n', long, default_value_t = 5)]
         rows: u32,
+        /// What becomes of values that Arrow cannot hold.
+        #[command(flatten)]
+        losses: LossArgs,
     },
 
     /// Run one statement that returns rows and changes nothing
-    #[command(
-        after_long_help = "The server runs it in a read-only transaction, and refuses a second statement.\n\nExample:\n  dagflux query sales 'SELECT status, count(*) FROM orders GROUP BY 1'\n  dagflux query sales --file report.sql --json"
-    )]
+    #[command(after_long_help = examples::QUERY)]
     Query {
         /// The connection, as it is called in the connection file
         connection: String,
         /// The statement
         #[command(flatten)]
         statement: StatementArgs,
+        /// What becomes of values that Arrow cannot hold.
+        #[command(flatten)]
+        losses: LossArgs,
     },
 
     /// Run one statement that may change things; it takes effect at once
@@ -160,11 +172,11 @@ pub enum Command {
     },
 
     /// Write a table or the result of a query to a file
-    #[command(after_long_help = EXPORT_HELP)]
+    #[command(after_long_help = examples::EXPORT)]
     Export(ExportArgs),
 
-    /// Insert the rows of a file into a table, all or none
-    #[command(after_long_help = IMPORT_HELP)]
+    /// Write the rows of a file to a table, all or none
+    #[command(after_long_help = examples::IMPORT)]
     Import(ImportArgs),
 
     /// Keep a secret of a connection in the operating system's key store
@@ -204,6 +216,9 @@ pub struct ExportArgs {
     /// The format [default: what the file's name tells]
     #[arg(long, value_enum)]
     pub format: Option<Format>,
+    /// What becomes of values that Arrow cannot hold.
+    #[command(flatten)]
+    pub losses: LossArgs,
 }
 
 /// A table or a query.
@@ -218,23 +233,6 @@ pub struct ExportSource {
     /// Read the statement from a file
     #[arg(long, value_name = "FILE")]
     pub query_file: Option<PathBuf>,
-}
-
-/// What to import, and where to.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    /// The connection, as it is called in the connection file
-    pub connection: String,
-    /// The file; - reads standard input, and needs --format
-    pub file: PathBuf,
-    /// The table; "table", "schema.table", or with double quotes as in SQL
-    pub table: TableName,
-    /// Create the table, in the same transaction; it is an error if it exists
-    #[arg(long)]
-    pub create: bool,
-    /// The format [default: what the file's name tells]
-    #[arg(long, value_enum)]
-    pub format: Option<Format>,
 }
 
 /// What to do with a secret.
@@ -258,34 +256,15 @@ pub enum SecretCommand {
     },
 }
 
-const EXPORT_HELP: &str = "\
-Rows are written while they arrive. The file appears under its name when it is complete, in
-place of one that was there; after an error or Ctrl-C there is no file. The query runs in a
-read-only transaction.
-
-Formats:
-  parquet  types kept exactly; Snappy
-  arrow    types kept exactly; a file, or a stream when it goes to standard output
-  csv      names in the first line; NULL is nothing between commas, the empty text is \"\"
-  jsonl    one object a line; NULL is null, decimals are text to stay exact
-
-In csv and jsonl: bytes as \\x and hexadecimal digits, dates and times as ISO 8601.
-
-Example:
-  dagflux export sales public.orders -o orders.parquet
-  dagflux export sales --query 'SELECT * FROM orders WHERE status = 7' -o open.csv
-  dagflux export sales orders -o - --format jsonl | jq .total";
-
-const IMPORT_HELP: &str = "\
-Columns are matched by name. All rows arrive or, after any error, none.
-
-Parquet and Arrow files have types. For csv and jsonl the types are those of the table; with
---create they are inferred from the first 16,384 rows. In csv, nothing between commas is NULL
-and \"\" is the empty text.
-
-Example:
-  dagflux import sales orders.parquet public.orders_copy --create
-  dagflux import sales new.csv orders";
+/// An argument as one types it in a shell.
+pub fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '=' | ',');
+    if argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
 
 /// Reads a duration: a number and `ms`, `s`, `m` or `h`.
 fn duration(text: &str) -> Result<Duration, String> {
@@ -337,6 +316,13 @@ mod tests {
         for text in ["", "5", "s", "0s", "-1s", "99999999999999999999s", "1 day"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn arguments_as_typed() {
+        assert_eq!(quoted("a,größe=null"), "a,größe=null");
+        assert_eq!(quoted("unit price"), "'unit price'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! What `--help` says of single commands, behind their options.
+
+/// Of `preview`.
+pub const PREVIEW: &str = "\
+Example:
+  dagflux preview sales orders -n 10
+  dagflux preview sales orders --on-loss valid_until=text";
+
+/// Of `query`.
+pub const QUERY: &str = "\
+The server runs it in a read-only transaction, and refuses a second statement.
+
+Example:
+  dagflux query sales 'SELECT status, count(*) FROM orders GROUP BY 1'
+  dagflux query sales --file report.sql --json
+  dagflux query sales 'SELECT * FROM readings' --on-loss null,noted_at=text";
+
+/// Of `export`.
+pub const EXPORT: &str = "\
+Rows are written while they arrive. The file appears under its name when it is complete, in
+place of one that was there; after an error or Ctrl-C there is no file. The query runs in a
+read-only transaction.
+
+Formats:
+  parquet  types kept exactly; Snappy
+  arrow    types kept exactly; a file, or a stream when it goes to standard output
+  csv      names in the first line; NULL is nothing between commas, the empty text is \"\"
+  jsonl    one object a line; NULL is null, decimals are text to stay exact
+
+In csv and jsonl: bytes as \\x and hexadecimal digits, dates and times as ISO 8601; lists,
+records and maps as JSON, which csv puts into one field.
+
+Example:
+  dagflux export sales public.orders -o orders.parquet
+  dagflux export sales --query 'SELECT * FROM orders WHERE status = 7' -o open.csv
+  dagflux export sales orders -o - --format jsonl | jq .total
+  dagflux export sales readings -o readings.parquet --on-loss null";
+
+/// Of `import`.
+pub const IMPORT: &str = "\
+One transaction: all rows arrive or, after any error or Ctrl-C, none; only exit code 11 says
+that it is not known which, because the answer to the commit was lost. Columns are matched by
+name; those of the table that the file lacks take their defaults.
+
+Modes:
+  append   adds the rows
+             dagflux import sales new.csv orders
+  create   creates the table, in the same transaction
+             dagflux import sales orders.parquet public.orders_copy --create
+             dagflux import sales orders.csv orders_copy --create --type 'total=numeric(12,2)'
+             dagflux import sales orders.csv orders_copy --create --schema 'id bigint, name text'
+             dagflux import sales orders.csv orders_copy --create --schema @orders.schema
+  replace  puts the rows in place of all others; the table keeps its grants, comments,
+           indexes, policies, and the views on it; readers see the old rows until the end
+             dagflux import sales prices.csv prices --mode replace
+  upsert   changes the rows that have the key of a new one, and adds the rest
+             dagflux import sales changed.csv customers --mode upsert
+             dagflux import sales changed.csv customers --mode upsert --key email --duplicates last
+
+Look first, without a change, at what an import would do:
+  dagflux import sales changed.csv customers --mode upsert --dry-run
+Leave out columns of the file, such as those that the table computes:
+  dagflux import sales orders.csv orders --columns id,total
+
+Types: Parquet and Arrow files have them. For csv and jsonl they are those of the table; for a
+table that is created they are inferred from the first 16,384 rows, unless --type or --schema
+gives them, in the server's words. In csv, nothing between commas is NULL and \"\" is the empty
+text. Lists, records and maps are JSON, as in exports, or in the server's own notation.";
