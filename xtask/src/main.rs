@@ -4,6 +4,7 @@ mod bench;
 mod ci;
 mod demo;
 mod guests;
+mod soak;
 mod test;
 mod vendor_wit;
 mod workspace;
@@ -44,6 +45,13 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Kills whatever takes part in a write at random moments, and looks each time
+    /// whether all rows or none were written.
+    Soak {
+        /// What the program takes: `--help` lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Builds the connectors, and the components that the tests load.
     Guests {
         /// Checks them without building them.
@@ -75,6 +83,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&workspace, filter.as_deref()),
         Task::Ci => ci::run(&workspace),
         Task::Bench { what, json } => bench::run(&workspace, what, json),
+        Task::Soak { arguments } => soak::run(&workspace, &arguments),
         Task::Guests { check: false } => guests::build(&workspace),
         Task::Guests { check: true } => guests::check(&workspace),
         Task::VendorWit { check: false } => vendor_wit::copy(&workspace),

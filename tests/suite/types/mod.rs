@@ -3,8 +3,10 @@
 //! Each case goes through all three ways of reading: `read` (by COPY where every column has a
 //! binary form), `preview` and `query` (a portal), which have to agree.
 
+mod edge;
 mod nested;
 mod others;
+mod random;
 mod results;
 mod scalars;
 mod times;

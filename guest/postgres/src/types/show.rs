@@ -55,11 +55,7 @@ fn whole(kind: &Kind, bytes: &[u8]) -> Option<String> {
             match parts {
                 (i64::MAX, i32::MAX, i32::MAX) => return Some("infinity".into()),
                 (i64::MIN, i32::MIN, i32::MIN) => return Some("-infinity".into()),
-                (micros, days, months) => Cell::Interval {
-                    months,
-                    days,
-                    micros,
-                },
+                (micros, days, months) => return Some(interval(months, days, micros)),
             }
         }
         Kind::List { element, .. } => return array(element, bytes),
@@ -76,7 +72,56 @@ fn whole(kind: &Kind, bytes: &[u8]) -> Option<String> {
     };
     let mut text = String::new();
     encode::plain(cell, &mut text);
+    if matches!(cell, Cell::Time(_) | Cell::Timestamp(_)) {
+        trim(&mut text);
+    }
     Some(text)
+}
+
+/// Removes the zeros at the end of a fraction of seconds, which an era may follow.
+fn trim(text: &mut String) {
+    let Some(point) = text.find('.') else { return };
+    let fraction = text.split_off(point);
+    let (digits, era) = match fraction.split_once(' ') {
+        Some((digits, era)) => (digits, Some(era)),
+        None => (fraction.as_str(), None),
+    };
+    text.push_str(digits.trim_end_matches('0').trim_end_matches('.'));
+    if let Some(era) = era {
+        text.push(' ');
+        text.push_str(era);
+    }
+}
+
+/// An interval in `IntervalStyle` postgres (`EncodeInterval`, `datetime.c`): a part that
+/// follows a negative one has a sign.
+fn interval(months: i32, days: i32, micros: i64) -> String {
+    let mut out = String::new();
+    let mut negative = false;
+    for (value, unit) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if value != 0 {
+            let space = if out.is_empty() { "" } else { " " };
+            let plus = if negative && value > 0 { "+" } else { "" };
+            let plural = if value == 1 { "" } else { "s" };
+            out.push_str(&format!("{space}{plus}{value} {unit}{plural}"));
+            negative = value < 0;
+        }
+    }
+    if micros != 0 || out.is_empty() {
+        let space = if out.is_empty() { "" } else { " " };
+        let sign = match micros < 0 {
+            true => "-",
+            false if negative => "+",
+            false => "",
+        };
+        let size = micros.unsigned_abs();
+        let (seconds, fraction) = (size / 1_000_000, size % 1_000_000);
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let mut time = format!("{hours:02}:{minutes:02}:{seconds:02}.{fraction:06}");
+        trim(&mut time);
+        out.push_str(&format!("{space}{sign}{time}"));
+    }
+    out
 }
 
 fn array(element: &Kind, bytes: &[u8]) -> Option<String> {
@@ -95,9 +140,7 @@ fn array(element: &Kind, bytes: &[u8]) -> Option<String> {
             None => out.push_str("NULL"),
             Some(bytes) => {
                 let text = whole(element, bytes)?;
-                match text.contains(|c: char| !c.is_alphanumeric() && !"-+.:".contains(c))
-                    || text.is_empty()
-                {
+                match needs_quotes(&text, "{}") || text.eq_ignore_ascii_case("NULL") {
                     true => literal::quote(&text, out),
                     false => out.push_str(&text),
                 }
@@ -142,11 +185,26 @@ fn record(kinds: &[Kind], bytes: &[u8]) -> Option<String> {
             out.push(',');
         }
         if let Some(value) = value {
-            literal::quote(&whole(kind, value)?, &mut out);
+            let text = whole(kind, value)?;
+            match needs_quotes(&text, "()") {
+                // A record doubles what an array escapes.
+                true => {
+                    let text = text.replace('\\', "\\\\").replace('"', "\"\"");
+                    out.push_str(&format!("\"{text}\""));
+                }
+                false => out.push_str(&text),
+            }
         }
     }
     out.push(')');
     Some(out)
+}
+
+/// Whether the server puts text in quotes, within an array or a record of these brackets.
+fn needs_quotes(text: &str, brackets: &str) -> bool {
+    let special =
+        |c: char| matches!(c, '"' | '\\' | ',') || brackets.contains(c) || c.is_ascii_whitespace();
+    text.is_empty() || text.contains(special)
 }
 
 fn map(bytes: &[u8]) -> Option<String> {

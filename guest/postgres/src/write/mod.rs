@@ -30,6 +30,8 @@ mod typed;
 mod upsert;
 mod violation;
 
+use std::collections::VecDeque;
+
 use arrow_schema::SchemaRef;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
 use dagflux_guest::{Result, ipc, log};
@@ -117,6 +119,12 @@ fn begin(
     let columns = session.gather()?;
     let relation = session.gather()?;
     let sequences = session.gather()?;
+    // What the mode asked for; all of it before anything else is asked.
+    let mut answers = VecDeque::new();
+    while session.outstanding() > 0 {
+        answers.push_back(session.gather()?);
+    }
+    let mut answer = || answers.pop_front().unwrap_or_default();
     let columns = table::columns(session, columns)?;
     let relation = relation::relation(schema, table, relation)?;
     let sequences = sequence::sequences(sequences, &arrow)?;
@@ -127,7 +135,7 @@ fn begin(
             targets,
             matches!(options.mode, WriteMode::Upsert(_)),
         ),
-        // None if there is no table; what else was asked has to be taken all the same.
+        // None if there is no table, which is found out below.
         relation: relation.clone().unwrap_or_default(),
         columns,
         sequences,
@@ -146,7 +154,7 @@ fn begin(
             Doing::Appending
         }
         WriteMode::Replace => {
-            let rows = session.gather()?;
+            let rows = answer();
             found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("replaced") {
@@ -161,7 +169,7 @@ fn begin(
             Doing::Replacing
         }
         WriteMode::Upsert(wanted) => {
-            let (indexes, others) = (session.gather()?, session.gather()?);
+            let (indexes, others) = (answer(), answer());
             found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
             match relation.kind_fault("upserted") {

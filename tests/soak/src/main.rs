@@ -1,0 +1,133 @@
+//! Kills the host, the guest's instance or the server's backend at random moments of a
+//! write, and looks each time whether the table holds exactly the rows from before or
+//! exactly those from after. `cargo xtask soak` builds it and runs it.
+
+mod chance;
+mod import;
+mod kill;
+mod plan;
+mod rows;
+mod stage;
+mod summary;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use crate::chance::Chance;
+use crate::kill::Killer;
+use crate::plan::{Mode, Plan};
+use crate::stage::Stage;
+use crate::summary::Summary;
+
+/// Kills whatever takes part in a write, at random moments.
+#[derive(Parser)]
+#[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
+struct Arguments {
+    /// What the moments are drawn from; one of its own for each run, which it prints.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many kills, spread evenly over modes and victims.
+    #[arg(long, default_value_t = 150)]
+    kills: usize,
+    /// How many rows each of these writes.
+    #[arg(long, default_value_t = 100_000)]
+    rows: i64,
+    /// How many kills of large writes, spread evenly as well.
+    #[arg(long, default_value_t = 9)]
+    large_kills: usize,
+    /// How many rows each of the large writes has.
+    #[arg(long, default_value_t = 1_000_000)]
+    large_rows: i64,
+    /// Only these modes.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Mode::ALL)]
+    modes: Vec<Mode>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    if import::is_child() {
+        return succeeded(import::as_child().await);
+    }
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(chance::seed);
+    let outcome = soak(&arguments, seed).await;
+    if outcome.is_err() {
+        eprintln!("seed {seed}: with `--seed {seed}` the moments are the same again");
+    }
+    succeeded(outcome)
+}
+
+fn succeeded(outcome: Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
+    dagflux_test_support::install::provide()?;
+    println!("seed {seed}");
+    let started = Instant::now();
+    let mut chance = Chance::new(seed);
+    let mut summary = Summary::default();
+    let server = stage::server().await?;
+    let killer = Killer::new(&server).await?;
+    for (kills, rows) in [
+        (arguments.kills, arguments.rows),
+        (arguments.large_kills, arguments.large_rows),
+    ] {
+        if kills == 0 {
+            continue;
+        }
+        ensure!(rows > 1, "a write of {rows} rows has no middle");
+        let stage = Stage::set(&server, rows).await?;
+        let mut undisturbed = Vec::new();
+        for mode in &arguments.modes {
+            let times = killer.undisturbed(&stage, *mode).await?;
+            eprintln!(
+                "{mode} of {rows} rows, undisturbed: {:.0?}, of which the end {:.0?}",
+                times.whole, times.finish
+            );
+            undisturbed.push((*mode, times));
+        }
+        for plan in plan::draw(kills, &undisturbed, &mut chance) {
+            let told = killer
+                .kill(&stage, &plan)
+                .await
+                .with_context(|| format!("{rows} rows, {plan}"))?;
+            let state = stage
+                .judge(&plan, &told)
+                .await
+                .with_context(|| format!("{rows} rows, {plan}"))?;
+            summary.add(rows, &plan, &told, state);
+            eprintln!("{rows} rows, {plan}: told {told}, found the {state} rows");
+        }
+    }
+    println!("\n{summary}");
+    println!(
+        "{} kills in {:.0?}: after each the table held exactly the old or exactly the new rows",
+        summary.kills(),
+        started.elapsed()
+    );
+    Ok(())
+}
+
+impl std::fmt::Display for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            number, mode, way, ..
+        } = self;
+        write!(
+            f,
+            "kill {number}, {mode}, {} ({way}) at {:.1?}",
+            way.victim(),
+            self.moment
+        )
+    }
+}
