@@ -6,6 +6,7 @@
 
 mod columns;
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::env;
 
@@ -25,12 +26,9 @@ use super::whole;
 use crate::assertions::value;
 use crate::fixture;
 
-/// How many tables, of up to so many rows each: half as many on average.
-const TABLES: u32 = 24;
-const MOST_ROWS: usize = 1000;
-
-/// How many rows there have to be in all.
+/// How many rows there are in all at least, and in one table at most.
 const ROWS: usize = 10_000;
+const MOST_ROWS: usize = 1000;
 
 /// How often a table that fails is made smaller.
 const SHRINKS: u32 = 60;
@@ -55,6 +53,20 @@ fn tables() -> impl Strategy<Value = RecordBatch> {
     })
 }
 
+/// Draws one table.
+fn runner(seed: u64, number: u64) -> TestRunner {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[8..16].copy_from_slice(&number.to_le_bytes());
+    let config = Config {
+        cases: 1,
+        max_shrink_iters: SHRINKS,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_written_is_read() -> Result<()> {
     let database = fixture::database("types_random").await?;
@@ -63,36 +75,29 @@ async fn what_is_written_is_read() -> Result<()> {
     let mut connection = fixture::connect(&database).await?;
     let seed = seed();
     let runtime = Handle::current();
-    let tests = move || {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let config = Config {
-            cases: TABLES,
-            max_shrink_iters: SHRINKS,
-            failure_persistence: None,
-            ..Config::default()
-        };
-        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-        let mut runner = TestRunner::new_with_rng(config, random);
-        let rows = std::cell::Cell::new(0);
-        let connection = std::cell::RefCell::new(&mut connection);
-        let tested = runner.run(&tables(), |batch| {
+    let tests = || {
+        let rows = Cell::new(0);
+        let connection = RefCell::new(&mut connection);
+        let test = |batch: RecordBatch| {
             rows.set(rows.get() + batch.num_rows());
             let connection = &mut connection.borrow_mut();
             runtime
                 .block_on(there_and_back(connection, &batch))
                 .map_err(|error| TestCaseError::fail(format!("{error:#}")))
-        });
-        match tested {
-            Ok(()) => {
-                ensure!(rows.get() >= ROWS, "{} rows", rows.get());
-                Ok(())
+        };
+        let tables = tables();
+        for number in 0_u64.. {
+            match runner(seed, number).run(&tables, test) {
+                Ok(()) if rows.get() >= ROWS => break,
+                Ok(()) => {}
+                Err(TestError::Fail(why, batch)) => anyhow::bail!(
+                    "seed {seed}, table {number}, down to {} rows: {why}",
+                    batch.num_rows()
+                ),
+                Err(error) => anyhow::bail!("seed {seed}, table {number}: {error}"),
             }
-            Err(TestError::Fail(why, batch)) => {
-                anyhow::bail!("seed {seed}, down to {} rows: {why}", batch.num_rows())
-            }
-            Err(error) => anyhow::bail!("seed {seed}: {error}"),
         }
+        Ok(())
     };
     tokio::task::block_in_place(tests)
 }
