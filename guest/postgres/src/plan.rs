@@ -4,7 +4,6 @@ use arrow_schema::Schema;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Error, Result};
 
-use crate::protocol::Violation;
 use crate::protocol::backend::{self, ColumnDescription, Message};
 use crate::session::{Session, unexpected};
 use crate::types::decode::{RowDecoder, Source};
@@ -103,9 +102,16 @@ pub fn prepare_table(
         let known = known
             .iter()
             .find(|known| known.name == column.name)
-            .filter(|known| known.typed.below_domains().pg.oid == column.type_oid)
-            // Someone has altered the table between the two.
-            .ok_or_else(|| Violation::new("a column that is not as the catalog has it"))?;
+            .filter(|known| known.typed.below_domains().pg.oid == column.type_oid);
+        let Some(known) = known else {
+            session.settle()?;
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the table was altered while it was being looked at",
+            )
+            .with_hint("read it again")
+            .retryable());
+        };
         found.push((column, &known.typed, known.dimensions));
     }
     plan(session, found.into_iter(), choices)

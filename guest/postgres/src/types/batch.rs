@@ -309,9 +309,10 @@ fn binary_column(
                 cell::<4, 8>(v.wrapping_sub(EPOCH_DAYS).to_be_bytes())
             });
         }
-        (Values::Timestamp(values, TimeUnit::Microsecond), Target::Timestamp { grain: 1, .. })
-            if within(values.get(from..to), &TIMESTAMPS) =>
-        {
+        (
+            Values::Timestamp(values, TimeUnit::Microsecond, _),
+            Target::Timestamp { grain: 1, .. },
+        ) if within(values.get(from..to), &TIMESTAMPS) => {
             fixed(values.get(rows), from, nulls, cells, |v| {
                 cell::<8, 12>(v.wrapping_sub(EPOCH_MICROS).to_be_bytes())
             });
@@ -321,7 +322,9 @@ fn binary_column(
         {
             decimals(values.get(rows), from, *scale, nulls, cells);
         }
-        (Values::Text(TextValues::Small(values)), Target::Text) if no_nul(values, from, to) => {
+        (Values::Text(TextValues::Small(values)), Target::Text | Target::Json)
+            if no_nul(values, from, to) =>
+        {
             texts(values, from, to, nulls, cells);
         }
         _ => {

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
-use super::cell::{self, Misfit};
+use super::cell::{self, Cell, Misfit};
 use super::encode::{self, BINARY_NULL, counted};
+use super::json;
 use super::literal::quote;
 use super::source::{Source, Values};
 use super::target::{Part, Target};
@@ -52,6 +53,16 @@ pub fn binary(
         (Target::Vector, Values::List(offsets, elements)) => {
             let range = offsets.range(row).unwrap_or_default();
             counted(out, |out| vector(elements, range, out))
+        }
+        (Target::Json | Target::Jsonb, values) if values.has_parts() => {
+            let mut text = String::new();
+            json::value(source, row, &mut text)?;
+            let cell = match target {
+                Target::Jsonb => Cell::Jsonb(&text),
+                _ => Cell::Text(&text),
+            };
+            encode::binary(cell, out);
+            Ok(())
         }
         _ => {
             encode::binary(source.cell(row, target)?, out);
@@ -148,7 +159,7 @@ fn composite(
 fn numbers(elements: &Source<'_>, range: Range<usize>) -> Result<Vec<f32>, Misfit> {
     range
         .map(|element| match elements.cell(element, &Target::Float4)? {
-            cell::Cell::Float4(value) => Ok(value),
+            Cell::Float4(value) => Ok(value),
             _ => Err(cell::misfit(
                 "has a null, which a vector cannot have",
                 "this list",
@@ -240,6 +251,9 @@ pub fn text(
             out.push_str(&numbers.join(","));
             out.push(']');
             Ok(())
+        }
+        (Target::Json | Target::Jsonb, values) if values.has_parts() => {
+            json::value(source, row, out)
         }
         _ => {
             encode::plain(source.cell(row, target)?, out);

@@ -15,7 +15,7 @@
 //! - [`source`]: a batch's columns, taken apart; [`cell`]: single values, checked against the
 //!   column;
 //! - [`batch`]: rows as `COPY` takes them; [`encode`] and [`compose`]: the values in them,
-//!   without and with parts.
+//!   without and with parts; [`json`]: values with parts for a column of JSON.
 //!
 //! Both: [`numeric`], PostgreSQL's decimal format; [`literal`], arrays and records as text.
 
@@ -24,6 +24,7 @@ pub mod cell;
 pub mod compose;
 pub mod decode;
 pub mod encode;
+pub mod json;
 pub mod ledger;
 pub mod literal;
 pub mod lookup;

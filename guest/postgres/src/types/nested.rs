@@ -238,11 +238,14 @@ fn structure(
     Ok(Ok(()))
 }
 
+/// A key, and its value if that is not null.
+pub type Pair<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// The keys and values of an hstore.
 ///
 /// # Errors
 /// When the bytes are no hstore.
-pub fn pairs(bytes: &[u8]) -> Result<Vec<(&[u8], Option<&[u8]>)>, Misfit> {
+pub fn pairs(bytes: &[u8]) -> Result<Vec<Pair<'_>>, Misfit> {
     let mut reader = Reader(bytes);
     let mut pairs = Vec::new();
     for _ in 0..reader.count()? {

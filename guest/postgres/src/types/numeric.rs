@@ -241,13 +241,20 @@ pub fn to_text(bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
     if !odd.is_empty() || digits.len() != usize::from(u16::from_be_bytes([n1, n0])) {
         return Err(Misfit::Malformed);
     }
-    match u16::from_be_bytes([s1, s0]) {
-        0 => {}
-        NEGATIVE => out.push(b'-'),
-        NAN => return Ok(out.extend_from_slice(b"NaN")),
-        POSITIVE_INFINITY => return Ok(out.extend_from_slice(b"Infinity")),
-        NEGATIVE_INFINITY => return Ok(out.extend_from_slice(b"-Infinity")),
+    let special: &[u8] = match u16::from_be_bytes([s1, s0]) {
+        0 => b"",
+        NEGATIVE => {
+            out.push(b'-');
+            b""
+        }
+        NAN => b"NaN",
+        POSITIVE_INFINITY => b"Infinity",
+        NEGATIVE_INFINITY => b"-Infinity",
         _ => return Err(Misfit::Malformed),
+    };
+    if !special.is_empty() {
+        out.extend_from_slice(special);
+        return Ok(());
     }
     // The digit that counts ten thousand to the power of `place`.
     let weight = i32::from(i16::from_be_bytes([w1, w0]));

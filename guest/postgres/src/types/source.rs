@@ -49,7 +49,8 @@ pub(super) enum Values<'a> {
     Date64(&'a [i64]),
     Time32(&'a [i32], TimeUnit),
     Time64(&'a [i64], TimeUnit),
-    Timestamp(&'a [i64], TimeUnit),
+    /// With whether they are points in time, not readings of a clock.
+    Timestamp(&'a [i64], TimeUnit, bool),
     Months(&'a [i32]),
     DayTime(&'a [IntervalDayTime]),
     MonthDayNano(&'a [IntervalMonthDayNano]),
@@ -58,6 +59,13 @@ pub(super) enum Values<'a> {
     List(Offsets<'a>, Box<Source<'a>>),
     Struct(Vec<(&'a str, Source<'a>)>),
     Map(Offsets<'a>, Box<(Source<'a>, Source<'a>)>),
+}
+
+impl Values<'_> {
+    /// Whether a value is made of others.
+    pub(super) fn has_parts(&self) -> bool {
+        matches!(self, Values::List(..) | Values::Struct(_) | Values::Map(..))
+    }
 }
 
 /// Where the elements of a list lie among those of all lists.
@@ -149,7 +157,7 @@ impl<'a> Source<'a> {
                 },
                 *unit,
             ),
-            DataType::Timestamp(unit, _) => Values::Timestamp(
+            DataType::Timestamp(unit, zone) => Values::Timestamp(
                 match unit {
                     TimeUnit::Second => primitive::<TimestampSecondType>(array)?,
                     TimeUnit::Millisecond => primitive::<TimestampMillisecondType>(array)?,
@@ -157,6 +165,7 @@ impl<'a> Source<'a> {
                     TimeUnit::Nanosecond => primitive::<TimestampNanosecondType>(array)?,
                 },
                 *unit,
+                zone.is_some(),
             ),
             DataType::Interval(IntervalUnit::YearMonth) => {
                 Values::Months(primitive::<IntervalYearMonthType>(array)?)
@@ -338,7 +347,7 @@ impl<'a> Source<'a> {
             }
             Values::Time32(values, unit) => cell::time((*values.get(row)?).into(), *unit, target),
             Values::Time64(values, unit) => cell::time(*values.get(row)?, *unit, target),
-            Values::Timestamp(values, unit) => cell::timestamp(*values.get(row)?, *unit, target),
+            Values::Timestamp(values, unit, _) => cell::timestamp(*values.get(row)?, *unit, target),
             Values::Months(values) => cell::interval(*values.get(row)?, 0, 0, target),
             Values::DayTime(values) => {
                 let value = values.get(row)?;

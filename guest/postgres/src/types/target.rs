@@ -31,8 +31,10 @@ pub enum Target {
         /// The decimal places the column keeps; none if it keeps them all.
         scale: Option<i32>,
     },
-    /// `text` and its like, `json`, enums.
+    /// `text` and its like, enums.
     Text,
+    /// `json`.
+    Json,
     /// `jsonb`.
     Jsonb,
     /// `bytea`.
@@ -146,9 +148,8 @@ impl Target {
             oid::NUMERIC => Target::Numeric {
                 scale: precision_and_scale(modifier).map(|(_, scale)| scale),
             },
-            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::JSON | oid::XML => {
-                Target::Text
-            }
+            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::XML => Target::Text,
+            oid::JSON => Target::Json,
             oid::JSONB => Target::Jsonb,
             oid::BYTEA => Target::Bytea,
             oid::UUID => Target::Uuid,
@@ -222,7 +223,12 @@ impl Target {
                     Some((DataType::Float32 | DataType::Float16, 1))
                 )
             }
-            Target::Text | Target::Jsonb | Target::Other => false,
+            // Whatever has parts has a form as JSON.
+            Target::Json | Target::Jsonb => match arrow {
+                DataType::Struct(_) | DataType::Map(..) => true,
+                arrow => elements(arrow).is_some(),
+            },
+            Target::Text | Target::Other => false,
         }
     }
 
@@ -232,7 +238,7 @@ impl Target {
             return true;
         }
         match self {
-            Target::Text | Target::Jsonb => true,
+            Target::Text | Target::Json | Target::Jsonb => true,
             Target::Other | Target::HalfVector => false,
             Target::Array { element, .. } => {
                 elements(arrow).is_some_and(|(leaf, _)| element.is_binary(leaf))
@@ -383,6 +389,7 @@ pub fn natural(arrow: &DataType, extension: Option<&str>) -> Option<String> {
             let extension = item.metadata().get(EXTENSION_KEY).map(String::as_str);
             return Some(format!("{}[]", natural(item.data_type(), extension)?));
         }
+        DataType::Struct(_) | DataType::Map(..) => "jsonb",
         _ => return None,
     };
     Some(name.into())

@@ -1,7 +1,8 @@
 //! Sequences behind the columns that values were written to: advanced past those values, so
 //! that the next row without one does not collide.
 //!
-//! A sequence is never moved backwards, and not moved if it is past the values already. It is
+//! A login that may set the sequence sets it; one that may only use it, as the grants that are
+//! common give, draws as many values as it takes. A sequence is never moved backwards, and not moved if it is past the values already. It is
 //! moved outside the transaction, as every use of a sequence is: a write that is rolled back in
 //! the end leaves a gap and no more.
 
@@ -22,6 +23,9 @@ use crate::session::Session;
 /// It keeps writers of this connector from overtaking each other between looking and setting.
 const LOCK: i64 = 0x7365_7173 << 32;
 
+/// How many values are drawn at most from a sequence that may be used but not set: some seconds.
+const MOST_DRAWN: u64 = 10_000_000;
+
 /// A sequence whose column is written to.
 #[derive(Debug, Clone)]
 pub struct Sequence {
@@ -35,7 +39,11 @@ pub struct Sequence {
     /// The last value it can give.
     last: i64,
     readable: bool,
+    /// Whether it may be set.
     writable: bool,
+    /// Whether values may be drawn from it.
+    usable: bool,
+    increment: i64,
     /// Whether the values are seen as they pass.
     watched: bool,
     /// The largest value that passed, or the smallest if it descends.
@@ -57,7 +65,9 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
             "SELECT a.attname, sn.nspname, s.relname, s.oid, q.seqincrement > 0, \
              CASE WHEN q.seqincrement > 0 THEN q.seqmax ELSE q.seqmin END, \
              pg_catalog.has_sequence_privilege(s.oid, 'SELECT') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
-             pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE') \
+             pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
+             pg_catalog.has_sequence_privilege(s.oid, 'USAGE') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
+             q.seqincrement \
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
@@ -98,6 +108,8 @@ pub fn sequences(rows: Vec<TextRow>, arrow: &Schema) -> Result<Vec<Sequence>> {
             last,
             readable,
             writable,
+            usable,
+            increment,
         ] = columns_of(row)?;
         let column = required(column)?;
         let Some((at, field)) = arrow.column_with_name(&column) else {
@@ -111,6 +123,8 @@ pub fn sequences(rows: Vec<TextRow>, arrow: &Schema) -> Result<Vec<Sequence>> {
             last: required(last)?.parse().unwrap_or(i64::MAX),
             readable: is_true(&readable),
             writable: is_true(&writable),
+            usable: is_true(&usable),
+            increment: required(increment)?.parse().unwrap_or(1),
             watched: field.data_type().is_integer(),
             extreme: None,
             column,
@@ -168,6 +182,24 @@ impl Sequence {
              WHERE last_value {beyond} {value} OR last_value = {value} AND NOT is_called",
             literal(&self.sql),
             self.sql
+        )
+    }
+
+    /// The query for how many values have to be drawn until it is past a value.
+    fn distance(&self, value: i64) -> String {
+        format!(
+            "SELECT pg_catalog.trunc(({value}::pg_catalog.numeric - last_value) / {}) \
+             + CASE WHEN is_called THEN 0 ELSE 1 END FROM {}",
+            self.increment, self.sql
+        )
+    }
+
+    /// The statement that draws values from it.
+    fn draw(&self, values: u64) -> String {
+        format!(
+            "SELECT pg_catalog.count(pg_catalog.nextval({}::pg_catalog.regclass)) \
+             FROM pg_catalog.generate_series(1, {values})",
+            literal(&self.sql)
         )
     }
 
@@ -233,6 +265,24 @@ pub fn advance(
         let statement = sequence.statement(&value.to_string());
         if !sequence.readable {
             remarks.push(remark(sequence, &statement, session.user()));
+            continue;
+        }
+        if !sequence.writable && sequence.usable {
+            // What GRANT USAGE gives: drawing values, which moves it as well.
+            let rows = session.rows(&sequence.distance(value), &[])?;
+            let values = rows.into_iter().flatten().next().flatten();
+            match values.map(|values| values.parse::<u64>()) {
+                Some(Ok(values @ 1..=MOST_DRAWN)) => {
+                    let draw = sequence.draw(values);
+                    if !dry_run {
+                        session.rows(&draw, &[])?;
+                    }
+                    statements.push(draw);
+                }
+                // Past the value already: none, or fewer than none.
+                Some(Ok(0) | Err(_)) | None => {}
+                Some(Ok(_)) => remarks.push(remark(sequence, &statement, session.user())),
+            }
             continue;
         }
         if sequence.writable && !dry_run {

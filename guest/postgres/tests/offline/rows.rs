@@ -191,7 +191,7 @@ fn a_value_that_does_not_fit_is_an_error_that_names_it() {
             "294276-12-31 23:59:59.999999",
         ),
         (oid::TIME, &86_400_000_000_i64.to_be_bytes(), "24:00:00"),
-        (oid::TEXT, b"\xff", "bytes that are not UTF-8"),
+        (oid::TEXT, b"\xff", "\\xff"),
     ] {
         let error = one(type_oid, -1, bytes).expect_err("a misfit");
         assert_eq!(error.kind(), ErrorKind::Value, "{value}");
