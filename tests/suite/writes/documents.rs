@@ -52,7 +52,7 @@ async fn records_and_maps_become_json() -> Result<()> {
     let mut connection = fixture::connect(&database).await?;
     let fine = documents(&[0.5, -3.0])?;
     let create = WriteOptions::new(WriteMode::Create).with_type("list", "json");
-    let outcome = insert(&mut connection, "docs", &[fine.clone()], create).await?;
+    let outcome = insert(&mut connection, "docs", std::slice::from_ref(&fine), create).await?;
     assert_eq!(outcome?, 2);
     let types = "SELECT string_agg(format_type(atttypid, atttypmod), ' ' ORDER BY attnum) \
                  FROM pg_attribute WHERE attrelid = 'docs'::regclass AND attnum > 0";

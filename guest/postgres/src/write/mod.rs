@@ -9,10 +9,10 @@
 //! |---|---|---|---|
 //! | create | `CREATE TABLE` | the table | |
 //! | append | | the table | |
-//! | replace | `LOCK TABLE`, `DELETE` ([`replace`]) | the table | |
-//! | upsert | a temporary table ([`upsert`]) | that | `INSERT ... ON CONFLICT` |
+//! | replace | `LOCK TABLE`, `DELETE` (`replace`) | the table | |
+//! | upsert | a temporary table (`upsert`) | that | `INSERT ... ON CONFLICT` |
 //!
-//! In the end sequences are advanced past the values written ([`sequence`]), and the transaction
+//! In the end sequences are advanced past the values written (`sequence`), and the transaction
 //! is committed, or, on a dry run, rolled back. It ends with [`Sink::finish`] or not at all:
 //! dropping the sink rolls back, and so does the server when the connection ends.
 
