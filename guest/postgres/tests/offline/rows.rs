@@ -44,7 +44,7 @@ fn decoder(types: &[(u32, i32)], limits: BatchLimits) -> (RowDecoder, Arc<Schema
         .iter()
         .map(|(oid, modifier)| {
             let typed = Typed::known(*oid, *modifier).unwrap_or_else(|| Typed::unknown(*oid));
-            mapping::map("c", &typed, 1, OnLoss::Fail, true)
+            mapping::map("c", &typed, 1, OnLoss::Fail, false)
         })
         .collect();
     let fields: Vec<_> = mappings.iter().map(|m| m.field.clone()).collect();
@@ -54,7 +54,7 @@ fn decoder(types: &[(u32, i32)], limits: BatchLimits) -> (RowDecoder, Arc<Schema
         choice: OnLoss::Fail,
     });
     (
-        RowDecoder::new(columns, limits, true),
+        RowDecoder::new(columns, limits, false),
         Arc::new(Schema::new(fields)),
     )
 }
