@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::ResourceAny;
 
@@ -193,6 +193,33 @@ impl Session {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.shared.ended.get().is_some()
+    }
+
+    /// Opens a resource of the guest for a caller who waits at the other end of `opened`. None
+    /// if there is nothing to go on with: the caller was told why, or is gone.
+    pub(crate) async fn open_resource<T>(
+        &mut self,
+        mut opened: oneshot::Sender<Result<T>>,
+        open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
+    ) -> Option<(ResourceAny, oneshot::Sender<Result<T>>)> {
+        let shared = self.shared.clone();
+        match interruptible(&shared, opened.closed(), open(self)).await {
+            Interruptible::Done(Ok(resource)) => return Some((resource, opened)),
+            Interruptible::Done(Err(error)) => {
+                let outcome = Err(error);
+                self.note(&outcome);
+                let _ = opened.send(outcome);
+            }
+            Interruptible::Abandoned(outcome) => {
+                self.note(&outcome);
+                if let Ok(resource) = outcome {
+                    let _ = shared.cancel().await;
+                    self.abandon_resource(resource).await;
+                }
+            }
+            Interruptible::Stuck => self.end(ErrorKind::Cancelled),
+        }
+        None
     }
 
     /// Drops a resource of the guest.

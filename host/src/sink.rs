@@ -156,29 +156,13 @@ fn unknown(cause: Error) -> Error {
 /// Opens a sink and carries out its commands, until it is finished or dropped.
 pub(crate) async fn serve(
     session: &mut Session,
-    mut opened: oneshot::Sender<Result<()>>,
+    opened: oneshot::Sender<Result<()>>,
     mut commands: mpsc::Receiver<Command>,
     dry_run: bool,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
-    let shared = session.shared.clone();
-    let sink = match interruptible(&shared, opened.closed(), open(session)).await {
-        Interruptible::Done(Ok(sink)) => sink,
-        Interruptible::Done(Err(error)) => {
-            let outcome = Err(error);
-            session.note(&outcome);
-            let _ = opened.send(outcome);
-            return;
-        }
-        Interruptible::Abandoned(outcome) => {
-            session.note(&outcome);
-            if let Ok(sink) = outcome {
-                let _ = shared.cancel().await;
-                session.abandon_resource(sink).await;
-            }
-            return;
-        }
-        Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
+    let Some((sink, opened)) = session.open_resource(opened, open).await else {
+        return;
     };
     if opened.send(Ok(())).is_ok() {
         while let Some(command) = commands.recv().await {

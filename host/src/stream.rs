@@ -105,28 +105,12 @@ impl Stream for RowStream<'_> {
 /// Opens a stream and hands its batches over, until it ends or no one listens.
 pub(crate) async fn serve(
     session: &mut Session,
-    mut opened: oneshot::Sender<Result<SchemaRef>>,
+    opened: oneshot::Sender<Result<SchemaRef>>,
     batches: mpsc::Sender<Result<Piece>>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
-    let shared = session.shared.clone();
-    let rows = match interruptible(&shared, opened.closed(), open(session)).await {
-        Interruptible::Done(Ok(rows)) => rows,
-        Interruptible::Done(Err(error)) => {
-            let outcome = Err(error);
-            session.note(&outcome);
-            let _ = opened.send(outcome);
-            return;
-        }
-        Interruptible::Abandoned(outcome) => {
-            session.note(&outcome);
-            if let Ok(rows) = outcome {
-                let _ = shared.cancel().await;
-                session.abandon_resource(rows).await;
-            }
-            return;
-        }
-        Interruptible::Stuck => return session.end(ErrorKind::Cancelled),
+    let Some((rows, opened)) = session.open_resource(opened, open).await else {
+        return;
     };
     let schema = schema(session, rows).await;
     session.note(&schema);
@@ -136,7 +120,7 @@ pub(crate) async fn serve(
         hand_over(session, rows, &batches).await;
     } else {
         // No one will read it, and the server is at it.
-        let _ = shared.cancel().await;
+        let _ = session.shared.cancel().await;
     }
     session.abandon_resource(rows).await;
 }
