@@ -318,7 +318,7 @@ impl Connection {
         });
         self.send(job).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
-        Ok(Sink::new(schema, commands))
+        Ok(Sink::new(schema, commands, dry_run))
     }
 
     /// The server's remarks since the last call, oldest first.

@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, SchemaRef};
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::ResourceAny;
@@ -34,6 +35,7 @@ pub struct Sink<'c> {
     outstanding: Option<oneshot::Receiver<Result<()>>>,
     /// A write failed or was given up half-way: what was sent is not whole.
     broken: bool,
+    dry_run: bool,
     connection: PhantomData<&'c mut Connection>,
 }
 
@@ -46,12 +48,13 @@ impl std::fmt::Debug for Sink<'_> {
 }
 
 impl Sink<'_> {
-    pub(crate) fn new(schema: SchemaRef, commands: mpsc::Sender<Command>) -> Self {
+    pub(crate) fn new(schema: SchemaRef, commands: mpsc::Sender<Command>, dry_run: bool) -> Self {
         Self {
             schema,
             commands,
             outstanding: None,
             broken: false,
+            dry_run,
             connection: PhantomData,
         }
     }
@@ -103,7 +106,12 @@ impl Sink<'_> {
             .await
             .map_err(|_| lost())?;
         // The commit may have been on its way when the connection's task ended.
-        answer.await.unwrap_or_else(|_| Err(unknown(lost())))
+        answer.await.unwrap_or_else(|_| {
+            Err(match self.dry_run {
+                true => lost(),
+                false => unknown(lost()),
+            })
+        })
     }
 
     fn whole(&self) -> Result<()> {
@@ -125,14 +133,65 @@ impl Sink<'_> {
     }
 }
 
-fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
-    let bytes = batch.get_array_memory_size();
-    let count = bytes.div_ceil(MOST_BYTES).clamp(1, batch.num_rows().max(1));
-    let rows = batch.num_rows().div_ceil(count).max(1);
-    (0..count)
-        .map(move |piece| piece.saturating_mul(rows))
-        .take_while(|start| *start < batch.num_rows())
-        .map(move |start| batch.slice(start, rows.min(batch.num_rows().saturating_sub(start))))
+/// A batch in parts that are not too large to hand over. A row that is larger goes alone.
+fn pieces(batch: &RecordBatch) -> Vec<RecordBatch> {
+    let mut pieces = Vec::new();
+    let mut rest = vec![batch.clone()];
+    while let Some(piece) = rest.pop() {
+        let rows = piece.num_rows();
+        let bytes: usize = piece.columns().iter().map(|c| bytes(c.as_ref())).sum();
+        if rows <= 1 || bytes <= MOST_BYTES {
+            pieces.extend((rows > 0).then_some(piece));
+            continue;
+        }
+        let half = rows / 2;
+        rest.push(piece.slice(half, rows.saturating_sub(half)));
+        rest.push(piece.slice(0, half));
+    }
+    pieces
+}
+
+/// The bytes that the values of an array take. Of buffers that it shares with others, as slices
+/// and the columns of one IPC message do, only its own part counts.
+fn bytes(array: &dyn Array) -> usize {
+    let part = |values: &ArrayRef, first: Option<usize>, last: Option<usize>| {
+        let first = first.unwrap_or_default();
+        let length = last.unwrap_or_default().saturating_sub(first);
+        bytes(values.slice(first, length).as_ref())
+    };
+    let own = array.len().saturating_mul(4);
+    let small = |end: Option<&i32>| end.and_then(|end| usize::try_from(*end).ok());
+    let large = |end: Option<&i64>| end.and_then(|end| usize::try_from(*end).ok());
+    match array.data_type() {
+        DataType::List(_) => {
+            let list = array.as_list::<i32>();
+            let ends = list.value_offsets();
+            let (first, last) = (small(ends.first()), small(ends.last()));
+            own.saturating_add(part(list.values(), first, last))
+        }
+        DataType::Map(..) => {
+            let map = array.as_map();
+            let ends = map.value_offsets();
+            let (first, last) = (small(ends.first()), small(ends.last()));
+            let entries: ArrayRef = std::sync::Arc::new(map.entries().clone());
+            own.saturating_add(part(&entries, first, last))
+        }
+        DataType::LargeList(_) => {
+            let list = array.as_list::<i64>();
+            let ends = list.value_offsets();
+            own.saturating_add(part(list.values(), large(ends.first()), large(ends.last())))
+        }
+        DataType::FixedSizeList(..) => bytes(array.as_fixed_size_list().values().as_ref()),
+        DataType::Struct(_) => {
+            let columns = array.as_struct().columns().iter();
+            columns.map(|column| bytes(column.as_ref())).sum()
+        }
+        // What is not known is taken for all there is.
+        _ => array
+            .to_data()
+            .get_slice_memory_size()
+            .unwrap_or_else(|_| array.get_array_memory_size()),
+    }
 }
 
 fn lost() -> Error {
@@ -224,6 +283,51 @@ async fn carry_out(
                 Interruptible::Stuck => session.end(ErrorKind::Cancelled),
             }
             false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::builder::{ListBuilder, StringBuilder};
+    use arrow_array::{Int64Array, StringArray};
+
+    use super::*;
+
+    fn cut(batch: &RecordBatch) -> Vec<usize> {
+        let pieces = pieces(batch);
+        let rows: usize = pieces.iter().map(RecordBatch::num_rows).sum();
+        assert_eq!(rows, batch.num_rows());
+        pieces.iter().map(RecordBatch::num_rows).collect()
+    }
+
+    #[test]
+    fn batches_are_cut_by_what_is_theirs() {
+        let wide = "x".repeat(1024);
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for _ in 0..20_000 {
+            lists.append_value([Some(&wide), None]);
+        }
+        let columns: [(&str, ArrayRef); 2] = [
+            ("n", Arc::new(Int64Array::from_iter_values(0..20_000))),
+            ("l", Arc::new(lists.finish())),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        assert_eq!(cut(&batch).len(), 4);
+        // A slice shares the buffers of the whole, and is small all the same.
+        assert_eq!(cut(&batch.slice(7_000, 5_000)), [5_000]);
+        assert!(cut(&batch.slice(0, 0)).is_empty());
+        // Rows are not all of one size.
+        let huge = "y".repeat(5 * 1024 * 1024);
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(
+            (0..1000).map(|row| if row < 4 { huge.as_str() } else { "" }),
+        ));
+        let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
+        assert_eq!(cut(&batch)[..2], [1, 1]);
+        for piece in pieces(&batch) {
+            assert!(bytes(piece.column(0).as_ref()) < 9 * 1024 * 1024);
         }
     }
 }
