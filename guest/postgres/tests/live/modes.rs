@@ -1,6 +1,7 @@
 //! What a write does with the rows there are: replace, upsert, and dry runs of all modes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
@@ -93,7 +94,7 @@ fn a_replace_puts_new_rows_in_place_of_the_old() {
         assert_eq!(
             report.statements,
             [
-                "BEGIN",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
                 "LOCK TABLE \"public\".\"t\" IN SHARE ROW EXCLUSIVE MODE",
                 "DELETE FROM \"public\".\"t\"",
                 "COPY \"public\".\"t\" (\"id\", \"name\") FROM STDIN (FORMAT binary)",
@@ -116,6 +117,51 @@ fn a_replace_puts_new_rows_in_place_of_the_old() {
         )?)?;
         assert_eq!(error.kind(), ErrorKind::Constraint);
         assert_eq!(count(&session, "SELECT count(*) FROM t")?, "2");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replace_deletes_what_was_committed_while_it_waited() {
+    with_database("waited", |runtime, database| {
+        for isolation in ["read committed", "repeatable read", "serializable"] {
+            sql(
+                runtime,
+                database,
+                &format!(
+                    "DROP TABLE IF EXISTS t; CREATE TABLE t (id int, name text); INSERT INTO t VALUES (1, 'old');
+                     ALTER ROLE dagflux IN DATABASE waited SET default_transaction_isolation = '{isolation}'"
+                ),
+            )?;
+            let session = open(database)?;
+            assert_eq!(
+                count(&session, "SELECT current_setting('transaction_isolation')")?,
+                isolation
+            );
+            // Someone adds a row, and commits when the replace has begun and waits for its lock.
+            let client = runtime.block_on(database.sql())?;
+            runtime.block_on(client.batch_execute("BEGIN; INSERT INTO t VALUES (2, 'other')"))?;
+            let other = runtime.spawn(async move {
+                let waiting =
+                    "SELECT 1 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+                while client.query(waiting, &[]).await?.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                client.batch_execute("COMMIT").await
+            });
+            let report = run(
+                &session,
+                "t",
+                &rows(vec![3], vec!["new"])?,
+                &mode(WriteMode::Replace),
+            )??;
+            runtime.block_on(other)??;
+            assert_eq!((report.deleted, report.inserted), (2, 1), "{isolation}");
+            assert_eq!(
+                count(&session, "SELECT string_agg(name, ',') FROM t")?,
+                "new"
+            );
+        }
         Ok(())
     });
 }
