@@ -29,10 +29,10 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     let parent = if version >= 110_000 {
         "fk.conparentid"
     } else {
-        "0"
+        "0::pg_catalog.oid"
     };
     let tree = if version >= 120_000 {
-        "(SELECT c.oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))"
+        "(SELECT c.oid UNION SELECT relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(c.oid))"
     } else {
         "(c.oid)"
     };
@@ -51,7 +51,7 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
              JOIN pg_catalog.pg_class r ON r.oid = fk.conrelid AND r.oid NOT IN {tree} \
              JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace \
              WHERE n.nspname = $1 AND c.relname = $2 \
-             AND ({parent} = 0 OR fk.confrelid = c.oid AND NOT r.relispartition) \
+             AND ({parent} = 0::pg_catalog.oid OR fk.confrelid = c.oid AND NOT r.relispartition) \
              UNION ALL SELECT 'child', NULL, rn.nspname, r.relname, NULL, false, false, NULL \
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -68,7 +68,7 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_trigger t ON t.tgrelid IN {tree} AND NOT t.tgisinternal \
-             AND t.tgenabled <> 'D' AND t.tgtype & 11 = 11 \
+             AND t.tgenabled <> 'D' AND t.tgtype & 11::pg_catalog.int2 = 11::pg_catalog.int2 \
              WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
              ORDER BY 1, 3, 4, 2"
         ),

@@ -57,7 +57,7 @@ pub struct Sequence {
 pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     // The identity of a partition is that of the table it is part of.
     let root = match session.version() {
-        120_000.. => "c.oid, pg_catalog.pg_partition_root(c.oid)",
+        120_000.. => "c.oid, pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid",
         _ => "c.oid",
     };
     session.ask(
@@ -73,15 +73,15 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              JOIN LATERAL (SELECT d.objid AS seq FROM pg_catalog.pg_depend d \
              JOIN pg_catalog.pg_attribute o ON o.attrelid = d.refobjid AND o.attnum = d.refobjsubid \
-             WHERE a.attidentity <> '' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             WHERE a.attidentity <> '' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
+             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
              AND d.refobjid IN ({root}) AND d.deptype = 'i' AND o.attname = a.attname \
              UNION SELECT d.refobjid FROM pg_catalog.pg_attrdef e \
-             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
-             AND d.objid = e.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid \
+             AND d.objid = e.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
              WHERE e.adrelid = c.oid AND e.adnum = a.attnum \
-             AND a.atttypid IN ('pg_catalog.int2'::pg_catalog.regtype, 'pg_catalog.int4'::pg_catalog.regtype, \
-             'pg_catalog.int8'::pg_catalog.regtype) \
+             AND a.atttypid IN ('pg_catalog.int2'::pg_catalog.regtype::pg_catalog.oid, \
+             'pg_catalog.int4'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.int8'::pg_catalog.regtype::pg_catalog.oid) \
              AND pg_catalog.pg_get_expr(e.adbin, e.adrelid) LIKE 'nextval(%') u ON true \
              JOIN pg_catalog.pg_class s ON s.oid = u.seq AND s.relkind = 'S' \
              JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace \
@@ -188,8 +188,8 @@ impl Sequence {
     /// The query for how many values have to be drawn until it is past a value.
     fn distance(&self, value: i64) -> String {
         format!(
-            "SELECT pg_catalog.trunc(({value}::pg_catalog.numeric - last_value) / {}) \
-             + CASE WHEN is_called THEN 0 ELSE 1 END FROM {}",
+            "SELECT pg_catalog.trunc(({value}::pg_catalog.numeric - last_value::pg_catalog.numeric) / {}::pg_catalog.numeric) \
+             + CASE WHEN is_called THEN 0::pg_catalog.numeric ELSE 1::pg_catalog.numeric END FROM {}",
             self.increment, self.sql
         )
     }
