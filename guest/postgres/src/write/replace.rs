@@ -62,13 +62,13 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
              UNION ALL SELECT 'rule', w.rulename, n.nspname, c.relname, NULL, false, false, NULL \
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid AND w.ev_type = '4' \
+             JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid AND w.ev_type = '4' AND w.ev_enabled IN ('O', 'A') \
              WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
              UNION ALL SELECT 'trigger', t.tgname, n.nspname, c.relname, NULL, false, false, NULL \
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_trigger t ON t.tgrelid IN {tree} AND NOT t.tgisinternal \
-             AND t.tgenabled <> 'D' AND t.tgtype & 11::pg_catalog.int2 = 11::pg_catalog.int2 \
+             AND t.tgenabled IN ('O', 'A') AND t.tgtype & 11::pg_catalog.int2 = 11::pg_catalog.int2 \
              WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
              ORDER BY 1, 3, 4, 2"
         ),

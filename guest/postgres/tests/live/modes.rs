@@ -224,6 +224,48 @@ fn a_replace_names_all_that_stands_in_its_way() {
 }
 
 #[test]
+fn a_replace_heeds_the_rules_that_are_in_force() {
+    with_database("rules", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t (id int, name text); CREATE RULE no_delete AS ON DELETE TO t DO INSTEAD NOTHING",
+        )?;
+        let session = open(database)?;
+        let offered = rows(vec![1], vec!["a"])?;
+        for (state, refused) in [
+            ("DISABLE", false),
+            ("ENABLE REPLICA", false),
+            ("ENABLE ALWAYS", true),
+            ("ENABLE", true),
+        ] {
+            sql(
+                runtime,
+                database,
+                &format!("ALTER TABLE t {state} RULE no_delete"),
+            )?;
+            let result = run(&session, "t", &offered, &mode(WriteMode::Replace))?;
+            assert_eq!(
+                result.map_err(|error| error.kind()).is_err(),
+                refused,
+                "{state}"
+            );
+        }
+        // What the failure says to do removes it.
+        let error = failure(run(&session, "t", &offered, &mode(WriteMode::Replace))?)?;
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        sql(
+            runtime,
+            database,
+            error.as_record().hint.as_deref().unwrap_or_default(),
+        )?;
+        let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
+        assert_eq!((report.deleted, report.inserted), (1, 1));
+        Ok(())
+    });
+}
+
+#[test]
 fn types_that_have_to_be_looked_up_do_not_stand_in_the_way() {
     with_database("looked_up", |runtime, database| {
         sql(
