@@ -13,7 +13,7 @@ use dagflux_guest::{Error, ipc};
 use dagflux_postgres::rows::Shared;
 use dagflux_postgres::{query, write};
 
-use crate::harness::{failure, open, sql, with_database};
+use crate::harness::{failure, open, open_as, sql, with_database};
 use crate::writing::{batch, count, message};
 
 /// Options without types.
@@ -259,6 +259,47 @@ fn a_replace_heeds_the_rules_that_are_in_force() {
             database,
             error.as_record().hint.as_deref().unwrap_or_default(),
         )?;
+        let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
+        assert_eq!((report.deleted, report.inserted), (1, 1));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replace_looks_at_partitions_of_partitions() {
+    with_database("leaves", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
+             CREATE TABLE half PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+             CREATE TABLE leaf PARTITION OF half FOR VALUES FROM (0) TO (50);
+             CREATE TABLE within (id int PRIMARY KEY, t int REFERENCES t);
+             CREATE TABLE cascading (leaf int CONSTRAINT of_leaf REFERENCES leaf ON DELETE CASCADE);
+             CREATE TABLE whole (t int CONSTRAINT of_t REFERENCES t ON DELETE SET NULL);
+             CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER keeper BEFORE DELETE ON leaf FOR EACH ROW EXECUTE FUNCTION keep();
+             INSERT INTO t VALUES (1, 'old')",
+        )?;
+        let offered = rows(vec![2], vec!["new"])?;
+        // A server of version 11 has no function for what a table is made of.
+        for session in [open(database)?, open_as(database, b"11")?] {
+            for table in ["t", "half", "leaf"] {
+                let error = failure(run(&session, table, &offered, &mode(WriteMode::Replace))?)?;
+                for part in [
+                    "\"public\".\"cascading\" would change",
+                    "\"public\".\"whole\" would change",
+                ] {
+                    assert!(error.message().contains(part), "{table}: {error}");
+                }
+                assert_eq!(error.as_record().attributes.len(), 2, "{error}");
+            }
+        }
+        let session = open_as(database, b"11")?;
+        sql(runtime, database, "DROP TABLE cascading, whole")?;
+        let error = failure(run(&session, "t", &offered, &mode(WriteMode::Replace))?)?;
+        assert!(error.message().contains("\"keeper\""), "{error}");
+        sql(runtime, database, "DROP TRIGGER keeper ON leaf")?;
         let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
         assert_eq!((report.deleted, report.inserted), (1, 1));
         Ok(())
