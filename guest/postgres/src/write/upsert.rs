@@ -28,6 +28,10 @@ const STAGING: &str = "dagflux_staging";
 /// How many keys are shown that come more than once, and how many of the rows of each.
 const SHOWN: usize = 5;
 
+/// How many rows were added, and how many changed.
+const COUNTS: &str = "SELECT pg_catalog.count(*) FILTER (WHERE added), \
+    pg_catalog.count(*) FILTER (WHERE NOT added) FROM written";
+
 /// An upsert that is under way.
 #[derive(Debug, Clone)]
 pub struct Upsert {
@@ -48,9 +52,9 @@ pub struct Upsert {
     pub number: String,
 }
 
-/// The name of the sequence that counts rows, beside a temporary table.
-fn counter(staging: &str) -> String {
-    format!("{staging}_rows")
+/// The name of the sequence that says what became of a row, beside a temporary table.
+fn fate(staging: &str) -> String {
+    format!("{staging}_fate")
 }
 
 /// Asks for the names of temporary tables that are taken, and for constraints that no other
@@ -88,7 +92,7 @@ impl Upsert {
         let is_taken = |name: &str| column(0).any(|taken| taken == name);
         let mut name = STAGING.to_owned();
         let mut number = 1_u64;
-        while is_taken(&name) || is_taken(&counter(&name)) {
+        while is_taken(&name) || is_taken(&fate(&name)) {
             number = number.saturating_add(1);
             name = format!("{STAGING}_{number}");
         }
@@ -145,7 +149,7 @@ impl Upsert {
         if self.partitioned {
             statements.push(format!(
                 "CREATE TEMPORARY SEQUENCE {} OWNED BY {}.{}",
-                self.counter(),
+                self.fate(),
                 self.staging,
                 self.number
             ));
@@ -178,8 +182,8 @@ impl Upsert {
         quoted_list(names.iter().map(String::as_str))
     }
 
-    fn counter(&self) -> String {
-        format!("pg_temp.{}", quote(&counter(&self.name)))
+    fn fate(&self) -> String {
+        format!("pg_temp.{}", quote(&fate(&self.name)))
     }
 
     /// The columns that a row which was there gets anew.
@@ -193,8 +197,11 @@ impl Upsert {
     /// many changed.
     ///
     /// A row that was added has never been locked or changed: its `xmax` is 0. The server does
-    /// not tell the `xmax` of a row that went to a partition. There, the rows are counted that
-    /// met one with their key, in a sequence of this session; the rest was added.
+    /// not tell the `xmax` of a row that went to a partition. There, a sequence of this session
+    /// is set to 1 as a row is taken up, and to 2 when that row meets one with its key. The
+    /// server takes up a row only when it is done with the one before, so what the sequence
+    /// says when a row is told of is said of that row. (`OFFSET 0` keeps the planner from setting
+    /// it before the rows are put in order.) Rows that a trigger passes over are not told of.
     pub fn statement(&self) -> String {
         let key = self.list(&self.key);
         let columns = self.list(&self.columns);
@@ -222,17 +229,15 @@ impl Upsert {
         }
         let update = format!("ON CONFLICT ({key}) DO UPDATE SET {}", changed.join(", "));
         if self.partitioned {
+            let fate = format!("{}::pg_catalog.regclass", literal(&self.fate()));
             return format!(
-                "WITH offered AS ({source}), written AS ({insert} SELECT {columns} FROM offered {update} \
-                 WHERE pg_catalog.nextval({}::pg_catalog.regclass) > 0 RETURNING 1) \
-                 SELECT (SELECT pg_catalog.count(*) FROM offered), pg_catalog.count(*) FROM written",
-                literal(&self.counter())
+                "WITH written AS ({insert} SELECT {columns} FROM ({source} OFFSET 0) AS offered \
+                 WHERE pg_catalog.setval({fate}, 1) > 0 \
+                 {update} WHERE pg_catalog.setval({fate}, 2) > 0 \
+                 RETURNING pg_catalog.currval({fate}) = 1 AS added) {COUNTS}"
             );
         }
-        format!(
-            "WITH written AS ({insert} {source} {update} RETURNING xmax = 0 AS added) \
-             SELECT pg_catalog.count(*) FILTER (WHERE added), pg_catalog.count(*) FILTER (WHERE NOT added) FROM written"
-        )
+        format!("WITH written AS ({insert} {source} {update} RETURNING xmax = 0 AS added) {COUNTS}")
     }
 
     /// Carries the rows over; returns how many were added and how many changed. Constraints
@@ -248,17 +253,9 @@ impl Upsert {
             }
         }
         let statement = self.statement();
-        let counted = match self.partitioned && self.changed().next().is_some() {
-            true => format!(
-                "SELECT CASE WHEN is_called THEN last_value ELSE 0 END, 0 FROM {}",
-                self.counter()
-            ),
-            false => "SELECT 0, 0".to_owned(),
-        };
         let attempt = session.attempt(&[
             "SAVEPOINT dagflux",
             &statement,
-            &counted,
             "SET CONSTRAINTS ALL IMMEDIATE",
         ])?;
         let rows = match attempt {
@@ -276,12 +273,7 @@ impl Upsert {
             let number = numbers.next().flatten();
             number.ok_or_else(|| unexpected("in place of the number of rows written"))
         };
-        let (first, second, met) = (number()?, number()?, number()?);
-        if self.partitioned && self.changed().next().is_some() {
-            let added = first.saturating_sub(met).min(second);
-            return Ok((added, second.saturating_sub(added)));
-        }
-        Ok((first, second))
+        Ok((number()?, number()?))
     }
 
     /// The failure that keys are which come more than once; none if there are none.

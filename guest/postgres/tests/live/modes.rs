@@ -657,6 +657,28 @@ fn rows_are_counted_where_triggers_pass_them_over() {
             let report = run(&session, table, &offered, &upsert(&[], Duplicates::Fail))??;
             assert_eq!((report.inserted, report.updated), (3, 1), "{table}");
         }
+        // Rows with a key that is there are passed over, and so are some of the others.
+        sql(
+            runtime,
+            database,
+            "CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN IF NEW.id > 5 AND NEW.id % 2 = 1 THEN RETURN NULL; END IF; RETURN NEW; END';
+             CREATE TRIGGER odd BEFORE INSERT ON plain FOR EACH ROW EXECUTE FUNCTION odd();
+             CREATE TRIGGER odd BEFORE INSERT ON parts FOR EACH ROW EXECUTE FUNCTION odd()",
+        )?;
+        let offered = rows(
+            vec![9, 1, 8, 2, 7, 3, 6, 4, 11, 5],
+            vec!["i", "a", "h", "y", "g", "z", "f", "d", "k", "x"],
+        )?;
+        for table in ["plain", "parts"] {
+            for duplicates in [Duplicates::Fail, Duplicates::LastWins] {
+                let dry = WriteOptions {
+                    dry_run: true,
+                    ..upsert(&[], duplicates)
+                };
+                let report = run(&session, table, &offered, &dry)??;
+                assert_eq!((report.inserted, report.updated), (2, 3), "{table}");
+            }
+        }
         assert_eq!(
             count(&session, "SELECT count(*) FROM dagflux_staging")?,
             "0"
