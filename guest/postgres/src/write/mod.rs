@@ -177,23 +177,26 @@ fn begin(
             let (indexes, others) = (answer(), answer());
             found(session, relation.as_ref(), schema, table)?;
             let relation = &begun.relation;
-            match relation.kind_fault("upserted") {
+            let fault = relation.kind_fault("upserted");
+            match fault.or_else(|| relation.parts_fault(session.version())) {
                 Some(fault) => faults.push(fault),
                 None => {
+                    let findings = upsert::findings(others)?;
                     let indexes = key::indexes(indexes)?;
                     let (key, wrong) = key::key(&wanted.key, &indexes, relation, &arrow);
                     faults.extend(wrong);
-                    begun.upsert = Some(Upsert::new(
+                    let upsert = Upsert::new(
                         key,
                         wanted.duplicates,
                         relation,
                         &begun.columns,
                         &arrow,
-                        &others,
-                    ));
+                        &findings,
+                    );
+                    faults.extend(upsert.faults(&findings, relation, &user));
+                    begun.upsert = Some(upsert);
                 }
             }
-            faults.extend(relation.privilege_faults(upsert::PRIVILEGES, &user));
             faults.extend(relation.temporary_fault(&user));
             Doing::Upserting
         }

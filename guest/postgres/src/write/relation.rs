@@ -128,6 +128,25 @@ impl Relation {
         )
     }
 
+    /// A fault if it is partitioned on a server that carries no rows over into partitions.
+    pub fn parts_fault(&self, version: u32) -> Option<Fault> {
+        if version >= 110_000 || !self.is_partitioned() {
+            return None;
+        }
+        Some(
+            Fault::new(
+                ErrorKind::Unsupported,
+                "table",
+                &self.name,
+                format!(
+                    "{} is partitioned, and PostgreSQL tells rows of such a table apart from version 11 on",
+                    self.sql()
+                ),
+            )
+            .with_remedy("upsert into its partitions; or update the server"),
+        )
+    }
+
     /// A fault for the privileges that are missing, of those that are needed.
     pub fn privilege_faults(&self, needed: &[&str], user: &str) -> Vec<Fault> {
         let mut faults = Vec::new();

@@ -12,18 +12,27 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::Duplicates
 use dagflux_guest::{Error, Result};
 
 use super::culprit;
+use super::fault::Fault;
 use super::relation::Relation;
 use super::table::Column;
+use crate::catalog::{columns_of, required};
 use crate::dialect::{literal, quote, quoted_list};
 use crate::protocol::backend::TextRow;
 use crate::session::{Session, unexpected};
 
 /// What an upsert needs. Reading: a conflict is looked for in the columns of the key, and the
 /// row that was there is looked at.
-pub const PRIVILEGES: &[&str] = &["SELECT", "INSERT", "UPDATE"];
+const PRIVILEGES: &[&str] = &["SELECT", "INSERT", "UPDATE"];
+
+/// What it needs if the columns it changes are granted one by one, or there are none.
+const LESS: &[&str] = &["SELECT", "INSERT"];
 
 /// What the names of temporary tables begin with.
 const STAGING: &str = "dagflux_staging";
+
+/// What the target is called where rows are carried over: its name may be `excluded`, which is
+/// what the new row is called.
+const TARGET: &str = "dagflux_target";
 
 /// How many keys are shown that come more than once, and how many of the rows of each.
 const SHOWN: usize = 5;
@@ -57,39 +66,77 @@ fn fate(staging: &str) -> String {
     format!("{staging}_fate")
 }
 
-/// Asks for the names of temporary tables that are taken, and for constraints that no other
-/// table can have: they are about the row as a whole, which has the table's own type.
+/// Asks for the names of temporary tables that are taken; for constraints that no other table
+/// can have: they are about the row as a whole, which has the table's own type; for rules that
+/// rewrite the statement; and for columns that the login may not change.
 ///
 /// # Errors
 /// When a name holds a NUL byte.
 pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     session.ask(
         &format!(
-            "SELECT c.relname, NULL FROM pg_catalog.pg_class c \
+            "WITH target AS (SELECT c.oid FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relname = $2) \
+             SELECT 'taken', c.relname FROM pg_catalog.pg_class c \
              WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
              AND c.relname::pg_catalog.text LIKE '{STAGING}%' \
-             UNION ALL SELECT NULL, k.conname FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' \
+             UNION ALL SELECT 'whole', k.conname FROM target \
+             JOIN pg_catalog.pg_constraint k ON k.conrelid = target.oid AND k.contype = 'c' \
              AND (k.conkey IS NULL OR 0 = ANY (k.conkey)) \
-             WHERE n.nspname = $1 AND c.relname = $2"
+             UNION ALL SELECT 'rule', w.rulename FROM target \
+             JOIN pg_catalog.pg_rewrite w ON w.ev_class = target.oid AND w.ev_type IN ('2', '3') \
+             AND (w.ev_enabled IN ('O', 'A') OR w.ev_type = '2') \
+             UNION ALL SELECT 'fixed', a.attname FROM target \
+             JOIN pg_catalog.pg_attribute a ON a.attrelid = target.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             AND NOT pg_catalog.has_column_privilege(target.oid, a.attnum, 'UPDATE')"
         ),
         &[Some(schema), Some(table)],
     )
 }
 
+/// The answer to [`ask`].
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// Names of temporary tables.
+    taken: Vec<String>,
+    /// Whether there is a constraint about the row as a whole.
+    whole: bool,
+    rules: Vec<String>,
+    /// Columns that the login may not change.
+    fixed: Vec<String>,
+}
+
+/// Takes them from the answer.
+///
+/// # Errors
+/// `protocol`.
+pub fn findings(rows: Vec<TextRow>) -> Result<Findings> {
+    let mut found = Findings::default();
+    for row in rows {
+        let [what, name] = columns_of(row)?;
+        let name = required(name)?;
+        match what.as_deref() {
+            Some("taken") => found.taken.push(name),
+            Some("whole") => found.whole = true,
+            Some("rule") => found.rules.push(name),
+            _ => found.fixed.push(name),
+        }
+    }
+    Ok(found)
+}
+
 impl Upsert {
-    /// Plans it; `answer` is that to [`ask`].
+    /// Plans it.
     pub fn new(
         key: Vec<String>,
         duplicates: Duplicates,
         relation: &Relation,
         columns: &[Column],
         arrow: &Schema,
-        answer: &[TextRow],
+        findings: &Findings,
     ) -> Self {
-        let column = |at: usize| answer.iter().filter_map(move |row| row.get(at)?.as_deref());
-        let is_taken = |name: &str| column(0).any(|taken| taken == name);
+        let is_taken = |name: &String| findings.taken.contains(name);
         let mut name = STAGING.to_owned();
         let mut number = 1_u64;
         while is_taken(&name) || is_taken(&fate(&name)) {
@@ -118,10 +165,29 @@ impl Upsert {
             staging: format!("pg_temp.{}", quote(&name)),
             number: quote(&row),
             columns: offered,
-            checks: column(1).next().is_none(),
+            checks: !findings.whole,
             key,
             name,
         }
+    }
+
+    /// What stands in its way.
+    pub fn faults(&self, findings: &Findings, relation: &Relation, user: &str) -> Vec<Fault> {
+        let rule = |name: &String| {
+            let rule = quote(name);
+            let text = format!("the rule {rule} rewrites what an upsert does to it");
+            // One that is disabled stands in the way as well, if it is ON UPDATE.
+            Fault::new(ErrorKind::Unsupported, "rule", name, text)
+                .with_remedy(format!("DROP RULE {rule} ON {};", self.target))
+        };
+        let mut faults: Vec<_> = findings.rules.iter().map(rule).collect();
+        let changes = |name: &String| self.changed().any(|changed| changed == name);
+        let needed = match findings.fixed.iter().any(changes) {
+            true => PRIVILEGES,
+            false => LESS,
+        };
+        faults.extend(relation.privilege_faults(needed, user));
+        faults
     }
 
     /// The statements that make the temporary table.
@@ -220,7 +286,10 @@ impl Upsert {
             true => " OVERRIDING SYSTEM VALUE",
             false => "",
         };
-        let insert = format!("INSERT INTO {} ({columns}){overriding}", self.target);
+        let insert = format!(
+            "INSERT INTO {} AS {TARGET} ({columns}){overriding}",
+            self.target
+        );
         if changed.is_empty() {
             return format!(
                 "WITH written AS ({insert} {source} ON CONFLICT ({key}) DO NOTHING RETURNING 1) \

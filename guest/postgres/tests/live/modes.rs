@@ -686,3 +686,94 @@ fn rows_are_counted_where_triggers_pass_them_over() {
         Ok(())
     });
 }
+
+#[test]
+fn an_upsert_goes_to_a_table_of_any_name() {
+    with_database("names", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE excluded (id int PRIMARY KEY, name text); INSERT INTO excluded VALUES (1, 'old');
+             CREATE TABLE dagflux_target (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
+             CREATE TABLE part PARTITION OF dagflux_target FOR VALUES FROM (0) TO (100); INSERT INTO dagflux_target VALUES (1, 'old')",
+        )?;
+        let session = open(database)?;
+        let offered = rows(vec![1, 2], vec!["a", "b"])?;
+        for table in ["excluded", "dagflux_target"] {
+            let report = run(&session, table, &offered, &upsert(&[], Duplicates::Fail))??;
+            assert_eq!((report.inserted, report.updated), (1, 1));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn what_an_upsert_cannot_do_is_known_before_the_rows_come() {
+    with_database("beforehand", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE plain (id int PRIMARY KEY, name text);
+             CREATE TABLE parts (id int PRIMARY KEY, name text) PARTITION BY RANGE (id)",
+        )?;
+        let session = open(database)?;
+        let offered = rows(vec![1], vec!["a"])?;
+        let begin = |session: &Shared, table| -> Result<_> {
+            let schema = ipc::schema_message(&offered.schema())?;
+            let options = upsert(&[], Duplicates::Fail);
+            Ok(write::write(session, None, table, &schema, &options))
+        };
+        for (rule, state) in [
+            ("INSERT TO plain DO ALSO NOTIFY written", "ENABLE"),
+            ("INSERT TO plain DO INSTEAD NOTHING", "ENABLE ALWAYS"),
+            ("UPDATE TO plain DO INSTEAD NOTHING", "ENABLE"),
+            ("UPDATE TO plain DO INSTEAD NOTHING", "DISABLE"),
+        ] {
+            let rule = format!("CREATE RULE r AS ON {rule}; ALTER TABLE plain {state} RULE r");
+            sql(runtime, database, &rule)?;
+            let error = failure(begin(&session, "plain")?)?;
+            assert_eq!(error.kind(), ErrorKind::Unsupported);
+            assert_eq!(attribute(&error, "rule"), Some("r"));
+            sql(
+                runtime,
+                database,
+                error.as_record().hint.as_deref().unwrap_or_default(),
+            )?;
+        }
+        // One that the server passes over.
+        let rule = "CREATE RULE r AS ON INSERT TO plain DO INSTEAD NOTHING; ALTER TABLE plain DISABLE RULE r";
+        sql(runtime, database, rule)?;
+        let report = run(&session, "plain", &offered, &upsert(&[], Duplicates::Fail))??;
+        assert_eq!((report.inserted, report.updated), (1, 0));
+        let error = failure(begin(&open_as(database, b"10")?, "parts")?)?;
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains("from version 11 on"), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_upsert_needs_to_change_only_what_it_changes() {
+    with_database("granted", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t (id int PRIMARY KEY, name text, other int); INSERT INTO t VALUES (1, 'old', 7);
+             REVOKE UPDATE, INSERT ON t FROM dagflux; GRANT INSERT (id, name), UPDATE (name) ON t TO dagflux",
+        )?;
+        let session = open(database)?;
+        let options = upsert(&[], Duplicates::Fail);
+        let report = run(&session, "t", &rows(vec![1, 2], vec!["a", "b"])?, &options)??;
+        assert_eq!((report.inserted, report.updated), (1, 1));
+        // A key alone changes nothing.
+        sql(runtime, database, "REVOKE UPDATE (name) ON t FROM dagflux")?;
+        let keys = batch(vec![("id", ints(vec![1, 3]))])?;
+        let report = run(&session, "t", &keys, &options)??;
+        assert_eq!((report.inserted, report.updated), (1, 0));
+        let offered = rows(vec![1], vec!["c"])?;
+        let error = failure(run(&session, "t", &offered, &options)?)?;
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert!(error.message().contains("lacks UPDATE on"), "{error}");
+        Ok(())
+    });
+}
