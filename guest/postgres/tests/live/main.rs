@@ -7,6 +7,7 @@ mod login;
 mod modes;
 mod operators;
 mod reading;
+mod replacing;
 mod sequences;
 mod violations;
 mod writing;
