@@ -26,7 +26,9 @@ use crate::summary::Summary;
 #[derive(Parser)]
 #[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
 struct Arguments {
-    /// What the moments are drawn from; one of its own for each run, which it prints.
+    /// What the moments are drawn from, as shares of the time that a write takes; one of its
+    /// own for each run, which it prints. The shares come back with the seed. How long a write
+    /// takes is measured anew, so it is struck near the same place and not at the same.
     #[arg(long)]
     seed: Option<u64>,
     /// How many kills, spread evenly over modes and victims. A kill that strikes nothing does
@@ -59,7 +61,10 @@ async fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(chance::seed);
     let outcome = soak(&arguments, seed).await;
     if outcome.is_err() {
-        eprintln!("seed {seed}: with `--seed {seed}` the moments are the same again");
+        eprintln!(
+            "seed {seed}: with `--seed {seed}` kills come after the same shares of a write's time, \
+             which is measured anew"
+        );
     }
     succeeded(outcome)
 }

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kills_are_spread_evenly_and_come_back_with_their_seed() {
+    fn kills_are_spread_evenly_and_their_shares_come_back_with_the_seed() {
         let times = Times {
             whole: Duration::from_millis(1000),
             finish: Duration::from_millis(100),
