@@ -176,8 +176,7 @@ impl Source {
         Ok(self.sql.query_one(&sum, &[]).await?.get(0))
     }
 
-    /// That all rows are there; not what is in them, which would take longer than to append
-    /// them.
+    /// That all rows are there. What is in them is looked at once, before anything is measured.
     async fn verify(&self) -> Result<()> {
         let count = format!("SELECT count(*) FROM {TARGET}");
         let found: i64 = self.sql.query_one(&count, &[]).await?.get(0);
