@@ -125,10 +125,9 @@ impl<'s> Killer<'s> {
             Way::StopRuntime => stop_runtime(&task, plan.moment).await,
             Way::WallTime => self.limit(&task, plan.moment).await,
             Way::KillBackend | Way::TerminateBackend => {
-                let write = self.begin(task).await?;
-                let begun = Instant::now();
                 let sql = self.server.sql(DATABASE).await?;
-                sleep(plan.moment.saturating_sub(begun.elapsed())).await;
+                let write = self.begin(task).await?;
+                sleep(plan.moment).await;
                 let pid = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
                 let pid = sql.query_opt(pid, &[&name]).await?;
                 let running = !write.running.is_finished();

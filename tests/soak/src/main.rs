@@ -49,8 +49,9 @@ struct Arguments {
     modes: Vec<Mode>,
 }
 
-/// How often a kill is tried until it strikes.
-const TRIES: usize = 15;
+/// How often a kill is tried until it strikes: enough for its moment to move from the end of
+/// the write to its beginning, should the machine have been slow while that was measured.
+const TRIES: usize = 25;
 
 #[tokio::main]
 async fn main() -> ExitCode {
