@@ -2,7 +2,14 @@
 //!
 //! One statement each, however many tables there are, and at most one more to tell "empty"
 //! from "not there". Works from PostgreSQL 10 on; what came later is asked for by version.
-//! Catalog names are qualified, so that no search path can put something else in their place.
+//!
+//! # What a search path can put in place of something else
+//!
+//! Names are qualified. Operators cannot be, not in `IN` or `LIKE`: there, the server takes the
+//! first in its search path that fits the types of both sides exactly. `pg_catalog` comes first,
+//! so both sides have types for which that has an operator: `oid = oid`, not `oid = regclass`;
+//! `text ~ text`, not `name ~ name`. Otherwise one that someone planted in the configured schema
+//! would run as this login. This goes for every statement of the connector's own.
 
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
@@ -15,7 +22,8 @@ use crate::protocol::Violation;
 use crate::session::Session;
 
 /// The system's own schemas: users cannot make schemas that begin with `pg_`.
-const NOT_SYSTEM: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
+const NOT_SYSTEM: &str =
+    "n.nspname::pg_catalog.text !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 /// Every schema but the system's own, by name.
 ///
@@ -62,7 +70,7 @@ pub fn tables(session: &mut Session, schema: Option<&str>) -> Result<Vec<Table>>
          WHEN pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN true \
          ELSE COALESCE((SELECT pg_catalog.bool_and(pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) \
          FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped), false) END, \
-         CASE WHEN c.relkind IN ('r', 'p', 'm', 'f') AND (c.reltuples > 0 OR c.reltuples = 0 AND c.relpages > 0) \
+         CASE WHEN c.relkind IN ('r', 'p', 'm', 'f') AND (c.reltuples > 0::pg_catalog.float4 OR c.reltuples = 0::pg_catalog.float4 AND c.relpages > 0) \
          THEN c.reltuples::pg_catalog.int8 END, \
          pg_catalog.obj_description(c.oid, 'pg_class') \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -159,7 +167,7 @@ pub fn columns(
 pub fn generated_column(session: &Session) -> &'static str {
     match session.version() {
         120_000.. => "a.attgenerated",
-        _ => "''",
+        _ => "''::pg_catalog.\"char\"",
     }
 }
 

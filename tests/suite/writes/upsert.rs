@@ -285,7 +285,10 @@ async fn a_dry_run_leaves_no_trace() -> Result<()> {
             counts,
             "{table}"
         );
-        assert_eq!(done.statements.first().map(String::as_str), Some("BEGIN"));
+        assert_eq!(
+            done.statements.first().map(String::as_str),
+            Some("BEGIN ISOLATION LEVEL READ COMMITTED")
+        );
         assert_eq!(done.statements.last().map(String::as_str), Some("ROLLBACK"));
         assert_eq!(
             rows(&client, "SELECT id::text, name FROM t").await?,

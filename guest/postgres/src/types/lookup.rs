@@ -1,7 +1,8 @@
 //! Asking the server what types are made of: one statement for any number of them.
 //!
-//! Nothing but `pg_catalog` is looked at, by full names, so that no search path can put
-//! something else in its place. What comes back is the server's, and is taken with care: a
+//! Nothing but `pg_catalog` is looked at, by full names, and with operators that it has for
+//! exactly the types on both sides, so that no search path can put something else in their
+//! place (see [`crate::catalog`]). What comes back is the server's, and is taken with care: a
 //! type that is said to be made of itself is no loop.
 
 use std::collections::HashMap;
@@ -43,7 +44,7 @@ fn statement(roots: &str) -> String {
         "WITH RECURSIVE roots(ord, type, modifier, name, dims) AS ({roots}), \
          reached(oid) AS (SELECT type FROM roots UNION SELECT c.oid FROM reached r \
          JOIN pg_catalog.pg_type t ON t.oid = r.oid CROSS JOIN LATERAL (\
-         SELECT t.typelem WHERE t.typtype = 'b' AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc \
+         SELECT t.typelem WHERE t.typtype = 'b' AND t.typoutput::pg_catalog.oid = 'pg_catalog.array_out'::pg_catalog.regproc::pg_catalog.oid \
          UNION ALL SELECT t.typbasetype WHERE t.typtype = 'd' \
          UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' \
          AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) c(oid)) \
@@ -52,13 +53,13 @@ fn statement(roots: &str) -> String {
          SELECT NULL::pg_catalog.int8, t.oid, t.typtypmod, \
          CASE WHEN t.typtype = 'd' THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) END, \
          t.typname::pg_catalog.text, \
-         CASE WHEN t.typtype = 'b' AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a' ELSE t.typtype::pg_catalog.text END, \
+         CASE WHEN t.typtype = 'b' AND t.typoutput::pg_catalog.oid = 'pg_catalog.array_out'::pg_catalog.regproc::pg_catalog.oid THEN 'a' ELSE t.typtype::pg_catalog.text END, \
          CASE WHEN t.typtype = 'd' THEN t.typbasetype ELSE t.typelem END::pg_catalog.text, \
          t.typdelim::pg_catalog.text, \
          (SELECT e.extname::pg_catalog.text FROM pg_catalog.pg_depend d \
          JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid \
-         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid \
-         AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' LIMIT 1), \
+         WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid AND d.objid = t.oid \
+         AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass::pg_catalog.oid AND d.deptype = 'e' LIMIT 1), \
          CASE WHEN t.typtype = 'e' THEN (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder)::pg_catalog.text \
          FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END, \
          CASE WHEN t.typtype = 'c' THEN (SELECT pg_catalog.array_agg(v.part ORDER BY a.attnum, v.at)::pg_catalog.text \

@@ -24,52 +24,47 @@ pub const PRIVILEGES: &[&str] = &["INSERT", "DELETE"];
 /// # Errors
 /// When a name holds a NUL byte.
 pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
-    // Foreign keys to partitioned tables, and functions about partitions, came later.
-    let version = session.version();
-    let parent = if version >= 110_000 {
-        "fk.conparentid"
-    } else {
-        "0"
+    // Foreign keys to partitioned tables came later.
+    let parent = match session.version() {
+        110_000.. => "fk.conparentid",
+        _ => "0::pg_catalog.oid",
     };
-    let tree = if version >= 120_000 {
-        "(SELECT c.oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))"
-    } else {
-        "(c.oid)"
-    };
+    // The table with all that is part of it, once and for all: there may be many thousands of
+    // foreign keys and triggers. An array is found out before they are looked at.
+    let tree = "ANY (ARRAY(SELECT oid FROM tree))";
     session.ask(
         &format!(
-            "SELECT 'key', fk.conname, rn.nspname, r.relname, fk.confdeltype, \
+            "WITH RECURSIVE target AS (SELECT c.oid, c.relname, c.relkind, n.nspname \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p')), \
+             tree(oid, relkind) AS (SELECT oid, relkind FROM target UNION SELECT p.oid, p.relkind FROM tree \
+             JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.oid AND tree.relkind = 'p' \
+             JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid) \
+             SELECT 'key', fk.conname, rn.nspname, r.relname, fk.confdeltype, \
              fk.condeferred, pg_catalog.has_schema_privilege(rn.oid, 'USAGE') \
              AND NOT pg_catalog.row_security_active(r.oid) \
              AND (SELECT pg_catalog.bool_and(pg_catalog.has_column_privilege(r.oid, k.attnum, 'SELECT')) \
              FROM pg_catalog.unnest(fk.conkey) AS k(attnum)), \
              (SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname) || ' IS NOT NULL', ' AND ') \
              FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.oid AND a.attnum = ANY (fk.conkey)) \
-             FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_constraint fk ON fk.contype = 'f' AND fk.confrelid IN {tree} \
-             JOIN pg_catalog.pg_class r ON r.oid = fk.conrelid AND r.oid NOT IN {tree} \
+             FROM target c \
+             JOIN pg_catalog.pg_constraint fk ON fk.contype = 'f' AND fk.confrelid = {tree} \
+             JOIN pg_catalog.pg_class r ON r.oid = fk.conrelid AND NOT r.oid = {tree} \
              JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace \
-             WHERE n.nspname = $1 AND c.relname = $2 \
-             AND ({parent} = 0 OR fk.confrelid = c.oid AND NOT r.relispartition) \
+             WHERE {parent} = 0::pg_catalog.oid OR fk.confrelid = c.oid AND NOT r.relispartition \
              UNION ALL SELECT 'child', NULL, rn.nspname, r.relname, NULL, false, false, NULL \
-             FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             FROM target c \
              JOIN pg_catalog.pg_inherits i ON i.inhparent = c.oid \
              JOIN pg_catalog.pg_class r ON r.oid = i.inhrelid \
              JOIN pg_catalog.pg_namespace rn ON rn.oid = r.relnamespace \
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind = 'r' \
-             UNION ALL SELECT 'rule', w.rulename, n.nspname, c.relname, NULL, false, false, NULL \
-             FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid AND w.ev_type = '4' \
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
-             UNION ALL SELECT 'trigger', t.tgname, n.nspname, c.relname, NULL, false, false, NULL \
-             FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             JOIN pg_catalog.pg_trigger t ON t.tgrelid IN {tree} AND NOT t.tgisinternal \
-             AND t.tgenabled <> 'D' AND t.tgtype & 11 = 11 \
-             WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p') \
+             WHERE c.relkind = 'r' \
+             UNION ALL SELECT 'rule', w.rulename, c.nspname, c.relname, NULL, false, false, NULL \
+             FROM target c \
+             JOIN pg_catalog.pg_rewrite w ON w.ev_class = c.oid AND w.ev_type = '4' AND w.ev_enabled IN ('O', 'A') \
+             UNION ALL SELECT 'trigger', t.tgname, c.nspname, c.relname, NULL, false, false, NULL \
+             FROM target c \
+             JOIN pg_catalog.pg_trigger t ON t.tgrelid = {tree} AND NOT t.tgisinternal \
+             AND t.tgenabled IN ('O', 'A') AND t.tgtype & 11::pg_catalog.int2 = 11::pg_catalog.int2 \
              ORDER BY 1, 3, 4, 2"
         ),
         &[Some(schema), Some(table)],

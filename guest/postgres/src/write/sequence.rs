@@ -1,10 +1,14 @@
 //! Sequences behind the columns that values were written to: advanced past those values, so
 //! that the next row without one does not collide.
 //!
-//! A login that may set the sequence sets it; one that may only use it, as the grants that are
-//! common give, draws as many values as it takes. A sequence is never moved backwards, and not moved if it is past the values already. It is
-//! moved outside the transaction, as every use of a sequence is: a write that is rolled back in
-//! the end leaves a gap and no more.
+//! A sequence is moved by drawing values from it, as every INSERT does, which is safe beside
+//! others that draw. Only where that would take long is it set, by a login that may: setting
+//! looks and then moves, so a value that someone draws in between, beyond the one that is set,
+//! comes a second time. (Writers of this connector keep each other out with a lock.)
+//!
+//! A sequence is never moved backwards, not moved if it is past the values already, and keeps
+//! its step. It is moved outside the transaction, as every use of a sequence is: a write that
+//! is rolled back in the end leaves a gap and no more.
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -23,8 +27,14 @@ use crate::session::Session;
 /// It keeps writers of this connector from overtaking each other between looking and setting.
 const LOCK: i64 = 0x7365_7173 << 32;
 
+/// How many values are drawn before a sequence that may be set is set: a tenth of a second.
+const FEW: u64 = 100_000;
+
 /// How many values are drawn at most from a sequence that may be used but not set: some seconds.
 const MOST_DRAWN: u64 = 10_000_000;
+
+/// How many values are drawn at most by one statement.
+const AT_ONCE: u64 = 1_000_000;
 
 /// A sequence whose column is written to.
 #[derive(Debug, Clone)]
@@ -44,6 +54,8 @@ pub struct Sequence {
     /// Whether values may be drawn from it.
     usable: bool,
     increment: i64,
+    /// How many values a session takes at once, and then has in store.
+    cache: u64,
     /// Whether the values are seen as they pass.
     watched: bool,
     /// The largest value that passed, or the smallest if it descends.
@@ -57,7 +69,7 @@ pub struct Sequence {
 pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
     // The identity of a partition is that of the table it is part of.
     let root = match session.version() {
-        120_000.. => "c.oid, pg_catalog.pg_partition_root(c.oid)",
+        120_000.. => "c.oid, pg_catalog.pg_partition_root(c.oid)::pg_catalog.oid",
         _ => "c.oid",
     };
     session.ask(
@@ -67,22 +79,22 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
              pg_catalog.has_sequence_privilege(s.oid, 'SELECT') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
              pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
              pg_catalog.has_sequence_privilege(s.oid, 'USAGE') AND pg_catalog.has_schema_privilege(sn.oid, 'USAGE'), \
-             q.seqincrement \
+             q.seqincrement, q.seqcache \
              FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              JOIN LATERAL (SELECT d.objid AS seq FROM pg_catalog.pg_depend d \
              JOIN pg_catalog.pg_attribute o ON o.attrelid = d.refobjid AND o.attnum = d.refobjsubid \
-             WHERE a.attidentity <> '' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass \
-             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             WHERE a.attidentity <> '' AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
+             AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
              AND d.refobjid IN ({root}) AND d.deptype = 'i' AND o.attname = a.attname \
              UNION SELECT d.refobjid FROM pg_catalog.pg_attrdef e \
-             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass \
-             AND d.objid = e.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid \
+             AND d.objid = e.oid AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
              WHERE e.adrelid = c.oid AND e.adnum = a.attnum \
-             AND a.atttypid IN ('pg_catalog.int2'::pg_catalog.regtype, 'pg_catalog.int4'::pg_catalog.regtype, \
-             'pg_catalog.int8'::pg_catalog.regtype) \
-             AND pg_catalog.pg_get_expr(e.adbin, e.adrelid) LIKE 'nextval(%') u ON true \
+             AND a.atttypid IN ('pg_catalog.int2'::pg_catalog.regtype::pg_catalog.oid, \
+             'pg_catalog.int4'::pg_catalog.regtype::pg_catalog.oid, 'pg_catalog.int8'::pg_catalog.regtype::pg_catalog.oid) \
+             AND pg_catalog.pg_get_expr(e.adbin, e.adrelid) LIKE '%nextval%') u ON true \
              JOIN pg_catalog.pg_class s ON s.oid = u.seq AND s.relkind = 'S' \
              JOIN pg_catalog.pg_namespace sn ON sn.oid = s.relnamespace \
              JOIN pg_catalog.pg_sequence q ON q.seqrelid = s.oid \
@@ -110,6 +122,7 @@ pub fn sequences(rows: Vec<TextRow>, arrow: &Schema) -> Result<Vec<Sequence>> {
             writable,
             usable,
             increment,
+            cache,
         ] = columns_of(row)?;
         let column = required(column)?;
         let Some((at, field)) = arrow.column_with_name(&column) else {
@@ -125,6 +138,7 @@ pub fn sequences(rows: Vec<TextRow>, arrow: &Schema) -> Result<Vec<Sequence>> {
             writable: is_true(&writable),
             usable: is_true(&usable),
             increment: required(increment)?.parse().unwrap_or(1),
+            cache: required(cache)?.parse().unwrap_or(1),
             watched: field.data_type().is_integer(),
             extreme: None,
             column,
@@ -185,22 +199,105 @@ impl Sequence {
         )
     }
 
-    /// The query for how many values have to be drawn until it is past a value.
-    fn distance(&self, value: i64) -> String {
+    /// The statement that draws values from it until it is past a value, but no more than
+    /// `most`. It returns a row if that was reached.
+    fn draw(&self, most: u64, value: i64) -> String {
+        let beyond = if self.ascending { '>' } else { '<' };
         format!(
-            "SELECT pg_catalog.trunc(({value}::pg_catalog.numeric - last_value) / {}) \
-             + CASE WHEN is_called THEN 0 ELSE 1 END FROM {}",
-            self.increment, self.sql
+            "SELECT d.v FROM (SELECT pg_catalog.nextval({}::pg_catalog.regclass) AS v \
+             FROM pg_catalog.generate_series(1, {most}) OFFSET 0) AS d WHERE d.v {beyond} {} LIMIT 1",
+            literal(&self.sql),
+            int8(value.saturating_sub(self.increment))
         )
     }
 
-    /// The statement that draws values from it.
-    fn draw(&self, values: u64) -> String {
-        format!(
-            "SELECT pg_catalog.count(pg_catalog.nextval({}::pg_catalog.regclass)) \
-             FROM pg_catalog.generate_series(1, {values})",
-            literal(&self.sql)
-        )
+    /// The value that it gives next; none if that cannot be told, as nothing was drawn yet.
+    fn next(&self, session: &mut Session) -> Result<Option<i128>> {
+        let rows = match self.readable {
+            true => session.rows(
+                &format!("SELECT last_value, is_called FROM {}", self.sql),
+                &[],
+            ),
+            // All that GRANT USAGE gives.
+            false => session.rows(
+                &format!(
+                    "SELECT pg_catalog.pg_sequence_last_value({}::pg_catalog.regclass), true",
+                    literal(&self.sql)
+                ),
+                &[],
+            ),
+        }?;
+        let [last, called] = columns_of(rows.into_iter().next().unwrap_or_default())?;
+        let last = last.and_then(|last| last.parse::<i128>().ok());
+        Ok(last.map(|last| match is_true(&called) {
+            true => last.saturating_add(self.increment.into()),
+            false => last,
+        }))
+    }
+
+    /// How many values have to be drawn until it is past a value.
+    fn steps(&self, next: i128, value: i64) -> u64 {
+        let distance = i128::from(value).saturating_sub(next);
+        if distance != 0 && (distance > 0) != self.ascending {
+            return 0;
+        }
+        let whole = distance.checked_div(self.increment.into()).unwrap_or(0);
+        u64::try_from(whole).unwrap_or(0).saturating_add(1)
+    }
+
+    /// Moves it past a value, unless it is; tells whether it is then. Adds the statements.
+    fn move_past(
+        &self,
+        session: &mut Session,
+        value: i64,
+        dry_run: bool,
+        statements: &mut Vec<String>,
+    ) -> Result<bool> {
+        if !self.readable && !self.usable {
+            return Ok(false);
+        }
+        let next = self.next(session)?;
+        // The first value that is drawn tells where it stands.
+        let mut steps = next.map_or(1, |next| self.steps(next, value));
+        if let (Some(next), true) = (next, self.readable && self.writable && steps > FEW) {
+            // The last of its values that is not beyond.
+            let value = i128::from(steps)
+                .saturating_sub(1)
+                .saturating_mul(self.increment.into())
+                .saturating_add(next);
+            let set = self.statement(&int8(i64::try_from(value).unwrap_or(self.last)));
+            if !dry_run {
+                session.simple(&format!(
+                    "SELECT pg_catalog.pg_advisory_xact_lock({})",
+                    LOCK | self.oid
+                ))?;
+                if session.rows(&set, &[])?.is_empty() {
+                    return Ok(true);
+                }
+            }
+            statements.push(set);
+            return Ok(true);
+        }
+        let mut left = MOST_DRAWN;
+        while steps > 0 {
+            if steps > left || !self.usable && !self.writable {
+                return Ok(false);
+            }
+            let most = steps.min(AT_ONCE);
+            let draw = self.draw(most, value);
+            let past = dry_run || !session.rows(&draw, &[])?.is_empty();
+            statements.push(draw);
+            if past {
+                break;
+            }
+            left = left.saturating_sub(most);
+            // What this session had in store came first.
+            let next = self.next(session)?;
+            steps = next
+                .map_or(1, |next| self.steps(next, value))
+                .max(self.cache);
+        }
+        Ok(true)
     }
 
     /// The query for the extreme value in a relation.
@@ -262,55 +359,20 @@ pub fn advance(
             true => extreme.min(sequence.last),
             false => extreme.max(sequence.last),
         };
-        let statement = sequence.statement(&value.to_string());
-        if !sequence.readable {
-            remarks.push(remark(sequence, &statement, session.user()));
-            continue;
-        }
-        if !sequence.writable && sequence.usable {
-            // What GRANT USAGE gives: drawing values, which moves it as well.
-            let rows = session.rows(&sequence.distance(value), &[])?;
-            let values = rows.into_iter().flatten().next().flatten();
-            match values.map(|values| values.parse::<u64>()) {
-                Some(Ok(values @ 1..=MOST_DRAWN)) => {
-                    let draw = sequence.draw(values);
-                    if !dry_run {
-                        session.rows(&draw, &[])?;
-                    }
-                    statements.push(draw);
-                }
-                // Past the value already: none, or fewer than none.
-                Some(Ok(0) | Err(_)) | None => {}
-                Some(Ok(_)) => remarks.push(remark(sequence, &statement, session.user())),
-            }
-            continue;
-        }
-        if sequence.writable && !dry_run {
-            session.simple(&format!(
-                "SELECT pg_catalog.pg_advisory_xact_lock({})",
-                LOCK | sequence.oid
-            ))?;
-            session.ask(&statement, &[])?;
-        } else {
-            // Whether it would be moved.
-            let beyond = if sequence.ascending { '<' } else { '>' };
-            session.ask(
-                &format!(
-                    "SELECT 1 FROM {} WHERE last_value {beyond} {value} \
-                     OR last_value = {value} AND NOT is_called",
-                    sequence.sql
-                ),
-                &[],
-            )?;
-        }
-        let moved = !session.gather()?.is_empty();
-        if moved && sequence.writable {
-            statements.push(statement);
-        } else if moved {
+        if !sequence.move_past(session, value, dry_run, &mut statements)? {
+            let statement = sequence.statement(&int8(value));
             remarks.push(remark(sequence, &statement, session.user()));
         }
     }
     Ok((statements, remarks))
+}
+
+/// A number as SQL. The minus of the smallest is not part of the number to the server.
+fn int8(value: i64) -> String {
+    match value {
+        0.. => value.to_string(),
+        _ => format!("'{value}'::pg_catalog.int8"),
+    }
 }
 
 fn remark(sequence: &Sequence, statement: &str, user: &str) -> String {

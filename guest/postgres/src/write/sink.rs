@@ -203,27 +203,31 @@ fn rows_taken(session: &mut Session) -> Result<u64> {
     rows.ok_or_else(|| unexpected("in place of the number of rows written"))
 }
 
+/// Commits. Only the server's own word that it did not is a failure with a known outcome: once
+/// the COMMIT is on its way, an answer that cannot be made out tells nothing of it.
 fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
     session.simple("COMMIT")?;
-    let mut committed = None;
+    let unknown = |error: Error| outcome_unknown(&error, transaction);
+    let mut ended = None;
     loop {
         match session.receive() {
             Ok(Message::CommandComplete(body)) => {
-                committed = Some(crate::query::outcome(&body)?.command);
+                ended = Some(crate::query::outcome(&body).map_err(unknown)?.command);
             }
             Ok(Message::ReadyForQuery(_)) => break,
-            Ok(_) => return Err(unexpected("where a COMMIT should end")),
-            Err(error) if session.is_lost() => return Err(outcome_unknown(&error, transaction)),
+            Ok(_) => return Err(unknown(unexpected("where a COMMIT should end"))),
+            Err(error) if session.is_lost() || ended.is_some() => return Err(unknown(error)),
             Err(error) => return Err(error),
         }
     }
-    match committed.as_deref() {
+    match ended.as_deref() {
         Some("COMMIT") => Ok(()),
-        _ => Err(Error::new(
+        Some("ROLLBACK") => Err(Error::new(
             ErrorKind::Other,
             "the server rolled the write back instead of committing it",
         )
         .with_hint("see the server's log; nothing was written")),
+        _ => Err(unknown(unexpected("in place of the end of a COMMIT"))),
     }
 }
 

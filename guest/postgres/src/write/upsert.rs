@@ -63,7 +63,7 @@ pub fn ask(session: &mut Session, schema: &str, table: &str) -> Result<()> {
         &format!(
             "SELECT c.relname, NULL FROM pg_catalog.pg_class c \
              WHERE c.relnamespace = pg_catalog.pg_my_temp_schema() \
-             AND c.relname LIKE '{STAGING}%' \
+             AND c.relname::pg_catalog.text LIKE '{STAGING}%' \
              UNION ALL SELECT NULL, k.conname FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid AND k.contype = 'c' \

@@ -182,7 +182,7 @@ fn with_labels(session: &mut Session, subject: Subject<'_>, error: Error) -> Err
         "SELECT e.enumlabel FROM pg_catalog.pg_type t \
          LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
          JOIN pg_catalog.pg_enum e ON e.enumtypid IN (t.oid, t.typbasetype, t.typelem, b.typelem) \
-         WHERE t.oid = pg_catalog.to_regtype($1) ORDER BY e.enumsortorder",
+         WHERE t.oid = pg_catalog.to_regtype($1)::pg_catalog.oid ORDER BY e.enumsortorder",
         &[Some(&column.type_name)],
     ) else {
         return error;

@@ -74,6 +74,22 @@ pub fn open(database: &Database<'_>) -> Result<Shared> {
 
 /// A session of the product's login, with parameters changed.
 pub fn open_with(database: &Database<'_>, change: impl FnOnce(&mut Parameters)) -> Result<Shared> {
+    let channel = Socket::connect(database.server())?;
+    log_in(database, channel, change)
+}
+
+/// A session that takes the server for one of another major version, of two digits: what is
+/// asked of such a server is asked of the one at hand.
+pub fn open_as(database: &Database<'_>, version: &'static [u8; 2]) -> Result<Shared> {
+    let channel = Box::new(Aged(Socket::connect(database.server())?, version));
+    log_in(database, channel, |_| {})
+}
+
+fn log_in(
+    database: &Database<'_>,
+    channel: Box<dyn Channel>,
+    change: impl FnOnce(&mut Parameters),
+) -> Result<Shared> {
     let server = database.server();
     let mut parameters = Parameters {
         database: database.name().to_owned(),
@@ -87,7 +103,7 @@ pub fn open_with(database: &Database<'_>, change: impl FnOnce(&mut Parameters)) 
         user: server.username().to_owned(),
         password: server.password().to_owned(),
     };
-    let session = Session::open(Socket::connect(server)?, parameters, &login)?;
+    let session = Session::open(channel, parameters, &login)?;
     Ok(Rc::new(RefCell::new(session)))
 }
 
@@ -197,6 +213,45 @@ impl Channel for Socket {
 impl Drop for Socket {
     fn drop(&mut self) {
         let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
+/// A socket to a server that says it has another version.
+struct Aged(Box<dyn Channel>, &'static [u8; 2]);
+
+impl Aged {
+    fn aged(&self, mut bytes: Vec<u8>) -> Vec<u8> {
+        const NAME: &[u8] = b"server_version\0";
+        if let Some(at) = bytes.windows(NAME.len()).position(|window| window == NAME) {
+            bytes[at + NAME.len()..][..2].copy_from_slice(self.1);
+        }
+        bytes
+    }
+}
+
+impl Channel for Aged {
+    fn read(&mut self, most: usize) -> Result<Vec<u8>, ChannelError> {
+        self.0.read(most).map(|bytes| self.aged(bytes))
+    }
+
+    fn read_wait(&mut self, most: usize) -> Result<Vec<u8>, ChannelError> {
+        self.0.read_wait(most).map(|bytes| self.aged(bytes))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ChannelError> {
+        self.0.write(bytes)
+    }
+
+    fn wait(&mut self, interest: Interest) {
+        self.0.wait(interest);
+    }
+
+    fn drain(&mut self) -> Result<(), ChannelError> {
+        self.0.drain()
+    }
+
+    fn socket(&self) -> Option<&TcpSocket> {
+        None
     }
 }
 

@@ -5,6 +5,7 @@ mod harness;
 mod interruptions;
 mod login;
 mod modes;
+mod operators;
 mod reading;
 mod sequences;
 mod violations;

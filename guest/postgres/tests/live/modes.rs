@@ -1,6 +1,7 @@
 //! What a write does with the rows there are: replace, upsert, and dry runs of all modes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
@@ -12,7 +13,7 @@ use dagflux_guest::{Error, ipc};
 use dagflux_postgres::rows::Shared;
 use dagflux_postgres::{query, write};
 
-use crate::harness::{failure, open, sql, with_database};
+use crate::harness::{failure, open, open_as, sql, with_database};
 use crate::writing::{batch, count, message};
 
 /// Options without types.
@@ -93,7 +94,7 @@ fn a_replace_puts_new_rows_in_place_of_the_old() {
         assert_eq!(
             report.statements,
             [
-                "BEGIN",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
                 "LOCK TABLE \"public\".\"t\" IN SHARE ROW EXCLUSIVE MODE",
                 "DELETE FROM \"public\".\"t\"",
                 "COPY \"public\".\"t\" (\"id\", \"name\") FROM STDIN (FORMAT binary)",
@@ -116,6 +117,51 @@ fn a_replace_puts_new_rows_in_place_of_the_old() {
         )?)?;
         assert_eq!(error.kind(), ErrorKind::Constraint);
         assert_eq!(count(&session, "SELECT count(*) FROM t")?, "2");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replace_deletes_what_was_committed_while_it_waited() {
+    with_database("waited", |runtime, database| {
+        for isolation in ["read committed", "repeatable read", "serializable"] {
+            sql(
+                runtime,
+                database,
+                &format!(
+                    "DROP TABLE IF EXISTS t; CREATE TABLE t (id int, name text); INSERT INTO t VALUES (1, 'old');
+                     ALTER ROLE dagflux IN DATABASE waited SET default_transaction_isolation = '{isolation}'"
+                ),
+            )?;
+            let session = open(database)?;
+            assert_eq!(
+                count(&session, "SELECT current_setting('transaction_isolation')")?,
+                isolation
+            );
+            // Someone adds a row, and commits when the replace has begun and waits for its lock.
+            let client = runtime.block_on(database.sql())?;
+            runtime.block_on(client.batch_execute("BEGIN; INSERT INTO t VALUES (2, 'other')"))?;
+            let other = runtime.spawn(async move {
+                let waiting =
+                    "SELECT 1 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+                while client.query(waiting, &[]).await?.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                client.batch_execute("COMMIT").await
+            });
+            let report = run(
+                &session,
+                "t",
+                &rows(vec![3], vec!["new"])?,
+                &mode(WriteMode::Replace),
+            )??;
+            runtime.block_on(other)??;
+            assert_eq!((report.deleted, report.inserted), (2, 1), "{isolation}");
+            assert_eq!(
+                count(&session, "SELECT string_agg(name, ',') FROM t")?,
+                "new"
+            );
+        }
         Ok(())
     });
 }
@@ -173,6 +219,89 @@ fn a_replace_names_all_that_stands_in_its_way() {
         }
         // Nothing was touched, and the session goes on.
         assert_eq!(count(&session, "SELECT count(*) FROM filled")?, "1");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replace_heeds_the_rules_that_are_in_force() {
+    with_database("rules", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t (id int, name text); CREATE RULE no_delete AS ON DELETE TO t DO INSTEAD NOTHING",
+        )?;
+        let session = open(database)?;
+        let offered = rows(vec![1], vec!["a"])?;
+        for (state, refused) in [
+            ("DISABLE", false),
+            ("ENABLE REPLICA", false),
+            ("ENABLE ALWAYS", true),
+            ("ENABLE", true),
+        ] {
+            sql(
+                runtime,
+                database,
+                &format!("ALTER TABLE t {state} RULE no_delete"),
+            )?;
+            let result = run(&session, "t", &offered, &mode(WriteMode::Replace))?;
+            assert_eq!(
+                result.map_err(|error| error.kind()).is_err(),
+                refused,
+                "{state}"
+            );
+        }
+        // What the failure says to do removes it.
+        let error = failure(run(&session, "t", &offered, &mode(WriteMode::Replace))?)?;
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        sql(
+            runtime,
+            database,
+            error.as_record().hint.as_deref().unwrap_or_default(),
+        )?;
+        let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
+        assert_eq!((report.deleted, report.inserted), (1, 1));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_replace_looks_at_partitions_of_partitions() {
+    with_database("leaves", |runtime, database| {
+        sql(
+            runtime,
+            database,
+            "CREATE TABLE t (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
+             CREATE TABLE half PARTITION OF t FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (id);
+             CREATE TABLE leaf PARTITION OF half FOR VALUES FROM (0) TO (50);
+             CREATE TABLE within (id int PRIMARY KEY, t int REFERENCES t);
+             CREATE TABLE cascading (leaf int CONSTRAINT of_leaf REFERENCES leaf ON DELETE CASCADE);
+             CREATE TABLE whole (t int CONSTRAINT of_t REFERENCES t ON DELETE SET NULL);
+             CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER keeper BEFORE DELETE ON leaf FOR EACH ROW EXECUTE FUNCTION keep();
+             INSERT INTO t VALUES (1, 'old')",
+        )?;
+        let offered = rows(vec![2], vec!["new"])?;
+        // A server of version 11 has no function for what a table is made of.
+        for session in [open(database)?, open_as(database, b"11")?] {
+            for table in ["t", "half", "leaf"] {
+                let error = failure(run(&session, table, &offered, &mode(WriteMode::Replace))?)?;
+                for part in [
+                    "\"public\".\"cascading\" would change",
+                    "\"public\".\"whole\" would change",
+                ] {
+                    assert!(error.message().contains(part), "{table}: {error}");
+                }
+                assert_eq!(error.as_record().attributes.len(), 2, "{error}");
+            }
+        }
+        let session = open_as(database, b"11")?;
+        sql(runtime, database, "DROP TABLE cascading, whole")?;
+        let error = failure(run(&session, "t", &offered, &mode(WriteMode::Replace))?)?;
+        assert!(error.message().contains("\"keeper\""), "{error}");
+        sql(runtime, database, "DROP TRIGGER keeper ON leaf")?;
+        let report = run(&session, "t", &offered, &mode(WriteMode::Replace))??;
+        assert_eq!((report.deleted, report.inserted), (1, 1));
         Ok(())
     });
 }
@@ -483,7 +612,7 @@ fn a_dry_run_reports_and_leaves_nothing() {
                 report.statements.last().map(String::as_str),
                 Some("ROLLBACK")
             );
-            let moves = report.statements.iter().any(|sql| sql.contains("setval"));
+            let moves = report.statements.iter().any(|sql| sql.contains("nextval"));
             assert_eq!(moves, name == "t", "{:?}", report.statements);
         }
         let dry = WriteOptions {

@@ -370,7 +370,32 @@ fn a_commit_without_an_answer_has_an_unknown_outcome() {
             Err(ErrorKind::OutcomeUnknown),
         ),
         (vec![copied.clone(), rolled_back], Err(ErrorKind::Other)),
-        (vec![copied, refused], Err(ErrorKind::Constraint)),
+        (vec![copied.clone(), refused], Err(ErrorKind::Constraint)),
+        // Answers that cannot be made out.
+        (
+            vec![copied.clone(), message(b'C', b"\xff\0")],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
+        (
+            vec![
+                copied.clone(),
+                message(b'C', b"DELETE 1\0"),
+                message(b'Z', b"I"),
+            ],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
+        (
+            vec![copied.clone(), message(b'Z', b"I")],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
+        (
+            vec![copied.clone(), message(b'n', b"")],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
+        (
+            vec![copied, message(b'?', b"")],
+            Err(ErrorKind::OutcomeUnknown),
+        ),
     ] {
         let (session, told) = open(begun.iter().cloned().chain(lines));
         let session = Rc::new(RefCell::new(session.expect("a session")));
