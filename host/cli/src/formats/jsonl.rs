@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
+use arrow_array::RecordBatch;
 use arrow_array::builder::StringBuilder;
-use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
 use serde_json::value::RawValue;
 
-use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows, is_special_float};
+use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextColumn, TextRows};
 use super::json::{JsonColumn, scalar_text};
+use super::shape::is_special_float;
 use super::text::misfit;
 use super::{Counted, Encoder};
 use crate::failure::Failure;
@@ -208,8 +209,7 @@ impl TextRows for JsonRows {
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut natures = Vec::new();
-        let mut columns: Vec<StringArray> = Vec::new();
+        let mut columns: Vec<TextColumn> = Vec::new();
         for name in &self.names {
             let mut column = StringBuilder::new();
             let mut seen = Seen::default();
@@ -222,18 +222,24 @@ impl TextRows for JsonRows {
                 })?;
                 let text = text.flatten();
                 if let (Some(value), Some(text)) = (value, &text) {
-                    seen.note(value, text);
+                    seen.note(at, value, text);
                 }
                 column.append_option(text);
             }
-            natures.push(seen.nature());
-            columns.push(column.finish());
+            columns.push(TextColumn {
+                text: column.finish(),
+                nature: seen.nature(),
+                first_text: seen.texts,
+                first_plain: [seen.texts, seen.specials, seen.others]
+                    .into_iter()
+                    .flatten()
+                    .min(),
+            });
         }
         Ok(Some(TextBatch {
             first_row,
             rows: rows.len(),
             names: self.names.clone(),
-            natures,
             columns,
         }))
     }
@@ -243,38 +249,39 @@ impl TextRows for JsonRows {
     }
 }
 
-/// What kinds of JSON values a column has.
+/// In which row each kind of JSON value first is in a column.
 #[derive(Default)]
 struct Seen {
-    texts: bool,
-    specials: bool,
-    documents: bool,
-    others: bool,
+    texts: Option<usize>,
+    specials: Option<usize>,
+    documents: Option<usize>,
+    others: Option<usize>,
 }
 
 impl Seen {
-    fn note(&mut self, json: &str, text: &str) {
-        match json.as_bytes().first() {
+    fn note(&mut self, row: usize, json: &str, text: &str) {
+        let kind = match json.as_bytes().first() {
             // A float that JSON has no number for is among its numbers as text.
-            Some(b'"') if is_special_float(text) => self.specials = true,
-            Some(b'"') => self.texts = true,
-            Some(b'[' | b'{') => self.documents = true,
-            _ => self.others = true,
-        }
+            Some(b'"') if is_special_float(text) => &mut self.specials,
+            Some(b'"') => &mut self.texts,
+            Some(b'[' | b'{') => &mut self.documents,
+            _ => &mut self.others,
+        };
+        kind.get_or_insert(row);
     }
 
     fn nature(&self) -> Nature {
         match self {
             Self {
-                documents: true,
-                texts: false,
-                specials: false,
-                others: false,
+                documents: Some(_),
+                texts: None,
+                specials: None,
+                others: None,
             } => Nature::Documents,
-            Self { texts: true, .. } => Nature::Texts,
+            Self { texts: Some(_), .. } => Nature::Texts,
             Self {
-                specials: true,
-                others: false,
+                specials: Some(_),
+                others: None,
                 ..
             } => Nature::Texts,
             _ => Nature::Any,
@@ -294,7 +301,7 @@ fn position(line: &[u8], key: &str) -> usize {
 mod tests {
     use super::*;
     use crate::formats::{Types, infer, memory};
-    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array};
+    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray};
     use std::sync::Arc;
 
     fn sample() -> RecordBatch {
@@ -339,24 +346,19 @@ mod tests {
         );
         let rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let types = Types::Table(batch.schema());
-        let super::super::Opened {
-            schema,
-            mut batches,
-            ..
-        } = infer::typed(rows, &types, None).unwrap();
-        let kinds = |schema: &SchemaRef| {
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.data_type().clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(kinds(&schema), kinds(&batch.schema()));
-        assert_eq!(
-            format!("{:?}", batches.next().unwrap().unwrap().columns()),
-            format!("{:?}", batch.columns())
-        );
-        assert!(batches.next().is_none());
+        let opened = infer::typed(rows, &types, None).unwrap();
+        let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+        // The server makes the values.
+        let expected: Vec<ArrayRef> = [
+            [Some("9223372036854775807"), Some("1")],
+            [Some("NaN"), Some("0.1")],
+            [Some("12.50"), None],
+            [Some("a\"\n"), Some("")],
+        ]
+        .map(|values| Arc::new(StringArray::from(values.to_vec())) as ArrayRef)
+        .to_vec();
+        assert_eq!(batches[0].columns(), expected);
+        assert_eq!(batches.len(), 1);
     }
 
     #[test]
@@ -366,12 +368,10 @@ mod tests {
         let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let batch = rows.next().unwrap().unwrap();
         assert_eq!(batch.names, ["z", "a", "b"]);
+        let natures: Vec<Nature> = batch.columns.iter().map(|column| column.nature).collect();
+        assert_eq!(natures, [Nature::Any, Nature::Texts, Nature::Documents]);
         assert_eq!(
-            batch.natures,
-            [Nature::Any, Nature::Texts, Nature::Documents]
-        );
-        assert_eq!(
-            batch.columns[2].iter().collect::<Vec<_>>(),
+            batch.columns[2].text.iter().collect::<Vec<_>>(),
             [None, Some("{\"x\": [1]}")]
         );
     }

@@ -8,6 +8,7 @@ pub mod jsonl;
 mod nested;
 pub mod parquet;
 mod plain;
+mod shape;
 pub mod text;
 
 use std::io::{Read, Write};
@@ -134,8 +135,7 @@ pub struct Wanted {
 pub enum Types {
     /// The columns of the table, as a read of it has them.
     Table(SchemaRef),
-    /// What the first rows look like, but for the columns given: those that are made of
-    /// others are filled from JSON, and all others are left as text for the server.
+    /// What the first rows look like, but for the columns given.
     Inferred(Vec<Field>),
 }
 
