@@ -492,6 +492,74 @@ async fn inferred_types_of_json_lines() -> Result<()> {
     Ok(())
 }
 
+/// A Ctrl-C in a pipeline ends the program that writes as well: what it wrote is not all there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_ends_at_the_signal_is_not_committed() -> Result<()> {
+    let database = fixture::database("cli_import_pipe").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute("CREATE TABLE t (id int); GRANT ALL ON t TO dagflux")
+        .await?;
+    let desk = Desk::new(&database)?;
+    let writing = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = 'cli_import_pipe' \
+                   AND application_name = 'dagflux' AND query LIKE 'COPY%'";
+    for _ in 0..5 {
+        let mut child = desk
+            .command(&["import", "db", "-", "t", "--format", "csv"])?
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().context("no pipe")?;
+        let text: String = (0..20_000).map(|id| format!("{id}\n")).collect();
+        input.write_all(format!("id\n{text}").as_bytes())?;
+        let began = Instant::now();
+        while value(&client, writing).await? != "1" {
+            ensure!(began.elapsed() < Duration::from_secs(10), "no rows arrive");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()?;
+        drop(input);
+        assert!(status.success());
+        let run = Run::from(child.wait_with_output()?);
+        assert_eq!(run.code, Some(130), "{run:?}");
+        assert_eq!(value(&client, "SELECT count(*)::text FROM t").await?, "0");
+    }
+    Ok(())
+}
+
+/// What is only asked for the summary keeps nobody waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ends_when_it_is_done() -> Result<()> {
+    let database = fixture::database("cli_summary").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute("CREATE TABLE t (id int); GRANT ALL ON t TO dagflux")
+        .await?;
+    let desk = Desk::new(&database)?;
+    fs::write(desk.path("t.csv"), "id\n1\n")?;
+    // Comments of columns are read there, and by nothing that an import needs.
+    client
+        .batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_description IN ACCESS EXCLUSIVE MODE")
+        .await?;
+    let child = desk
+        .command(&["import", "db", "t.csv", "t", "--json"])?
+        .spawn()?;
+    let began = Instant::now();
+    let run = Run::from(tokio::task::spawn_blocking(|| child.wait_with_output()).await??);
+    let took = began.elapsed();
+    client.batch_execute("COMMIT").await?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(
+        Duration::from_secs(2) <= took && took < Duration::from_secs(10),
+        "{took:?} {run:?}"
+    );
+    let summary: Value = serde_json::from_str(run.out.trim())?;
+    assert_eq!(counts(&summary), json!([1, 1, 0, 0]));
+    assert_eq!(summary["columns"][0]["name"], "id");
+    Ok(())
+}
+
 /// What was not committed is not there, and is not said to be in doubt.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_is_interrupted_changes_nothing() -> Result<()> {

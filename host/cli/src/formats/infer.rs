@@ -301,8 +301,8 @@ fn convert(schema: &SchemaRef, plans: &[Plan], batch: &TextBatch) -> anyhow::Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow_array::Array;
     use crate::formats::csv::read::CsvRows;
+    use arrow_array::Array;
 
     fn known(kind: &DataType, values: &[&str]) -> Plan {
         let sample = StringArray::from(values.to_vec());
