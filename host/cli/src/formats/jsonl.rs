@@ -3,12 +3,15 @@
 //! Read: an absent key is NULL; an object or a list is kept as JSON text, from
 //! which a column of a table that is made of others is filled.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
 use arrow_array::RecordBatch;
 use arrow_array::builder::StringBuilder;
 use arrow_schema::SchemaRef;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextColumn, TextRows};
@@ -33,8 +36,17 @@ impl JsonEncoder {
     /// Begins a file.
     ///
     /// # Errors
-    /// None today; a name is always a JSON string.
+    /// When two columns have one name: readers of an object keep one of two values.
     pub fn new(schema: &SchemaRef, out: Counted) -> anyhow::Result<Self> {
+        let mut names = HashSet::new();
+        if let Some(twice) = (schema.fields().iter()).find(|field| !names.insert(field.name())) {
+            return Err(Failure::data(format!(
+                "two columns are called \"{}\", and a JSON object has a key only once",
+                twice.name()
+            ))
+            .hint("give them other names in the query, with AS, or export to parquet, arrow or csv")
+            .into());
+        }
         let keys = schema.fields().iter().enumerate().map(|(at, field)| {
             let mut key = vec![if at == 0 { b'{' } else { b',' }];
             serde_json::to_writer(&mut key, field.name())?;
@@ -116,10 +128,42 @@ pub struct JsonRows {
     /// The lines read so far.
     line: u64,
     rows: u64,
+    /// The rows that the names are from.
+    sampled: u64,
 }
 
 /// A row by name. Values keep their own text, so that numbers stay exact.
-type Row = HashMap<String, Option<Box<RawValue>>>;
+#[derive(Default)]
+struct Row {
+    values: HashMap<String, Option<Box<RawValue>>>,
+    /// A key that the line has twice.
+    twice: Option<String>,
+}
+
+impl<'d> Deserialize<'d> for Row {
+    fn deserialize<D: Deserializer<'d>>(from: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'d> Visitor<'d> for Entries {
+            type Value = Row;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'d>>(self, mut map: M) -> Result<Row, M::Error> {
+                let mut row = Row::default();
+                while let Some((key, value)) = map.next_entry::<String, _>()? {
+                    match row.values.entry(key) {
+                        Entry::Vacant(place) => drop(place.insert(value)),
+                        Entry::Occupied(known) => row.twice = Some(known.key().clone()),
+                    }
+                }
+                Ok(row)
+            }
+        }
+        from.deserialize_map(Entries)
+    }
+}
 
 impl JsonRows {
     /// Begins to read.
@@ -132,6 +176,7 @@ impl JsonRows {
             names: Vec::new(),
             line: 0,
             rows: 0,
+            sampled: 0,
         })
     }
 
@@ -149,20 +194,29 @@ impl JsonRows {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            return serde_json::from_slice(line).map(Some).map_err(|error| {
+            let row: Row = serde_json::from_slice(line).map_err(|error| {
                 // The error's own Display ends with a position within the line.
                 Failure::data(format!(
                     "line {}: this is no JSON object: {error}",
                     self.line
                 ))
                 .hint("JSON lines have one object a line, like {\"id\": 1, \"name\": \"x\"}")
-                .into()
-            });
+            })?;
+            if let Some(key) = &row.twice {
+                return Err(Failure::data(format!(
+                    "line {}: the key \"{}\" is there twice",
+                    self.line,
+                    key.escape_debug()
+                ))
+                .hint("leave one of its values; nothing was imported")
+                .into());
+            }
+            return Ok(Some(row));
         }
     }
 
     fn unknown(&self, row: &Row) -> Option<Failure> {
-        let mut names: Vec<&str> = row
+        let mut names: Vec<&str> = (row.values)
             .keys()
             .map(String::as_str)
             .filter(|name| !self.names.iter().any(|known| known == name))
@@ -171,8 +225,8 @@ impl JsonRows {
         let first = names.first()?;
         Some(
             Failure::data(format!(
-                "line {}: the key \"{first}\" is in none of the first {BATCH_ROWS} rows",
-                self.line
+                "line {}: the key \"{first}\" is in none of the first {} rows",
+                self.line, self.sampled
             ))
             .hint("put a row that has every key first"),
         )
@@ -192,7 +246,7 @@ impl TextRows for JsonRows {
             };
             bytes += line.len();
             if sample {
-                let mut new: Vec<&String> = row
+                let mut new: Vec<&String> = (row.values)
                     .keys()
                     .filter(|name| !self.names.contains(name))
                     .collect();
@@ -206,6 +260,9 @@ impl TextRows for JsonRows {
             rows.push(row);
         }
         self.rows += rows.len() as u64;
+        if sample {
+            self.sampled = self.rows;
+        }
         if rows.is_empty() {
             return Ok(None);
         }
@@ -214,7 +271,7 @@ impl TextRows for JsonRows {
             let mut column = StringBuilder::new();
             let mut seen = Seen::default();
             for (at, row) in rows.iter().enumerate() {
-                let value = row.get(name).and_then(Option::as_ref);
+                let value = row.values.get(name).and_then(Option::as_ref);
                 let value = value.map(|value| value.get());
                 let text = value.map(scalar_text).transpose().map_err(|_| {
                     let row = first_row + at as u64;
@@ -373,6 +430,46 @@ mod tests {
         assert_eq!(
             batch.columns[2].text.iter().collect::<Vec<_>>(),
             [None, Some("{\"x\": [1]}")]
+        );
+    }
+
+    #[test]
+    fn names_that_come_twice() {
+        let n: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let batch = RecordBatch::try_from_iter([("id", n.clone()), ("x", n.clone()), ("id", n)]);
+        let (out, written) = memory();
+        let error = JsonEncoder::new(&batch.unwrap().schema(), out)
+            .err()
+            .unwrap();
+        let failure = error.downcast_ref::<Failure>().unwrap();
+        assert_eq!(
+            failure.message,
+            "two columns are called \"id\", and a JSON object has a key only once"
+        );
+        assert!(
+            failure
+                .hint
+                .as_deref()
+                .unwrap_or_default()
+                .contains("with AS")
+        );
+        assert_eq!(written.text(), "");
+        let text = "{\"a\": 1}\n{\"a\": 1, \"b\": null, \"a\": 1}\n";
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        let error = rows.next().err().unwrap();
+        assert_eq!(error.to_string(), "line 2: the key \"a\" is there twice");
+    }
+
+    /// Long rows end the sample before it has as many as others.
+    #[test]
+    fn keys_that_come_late() {
+        let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(BATCH_BYTES / 4));
+        let text = format!("{}{{\"late\":1}}\n", long.repeat(5));
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().rows, 4);
+        assert_eq!(
+            rows.next().err().unwrap().to_string(),
+            "line 6: the key \"late\" is in none of the first 4 rows"
         );
     }
 

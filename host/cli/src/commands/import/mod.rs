@@ -128,11 +128,10 @@ fn open(args: &ImportArgs) -> Result<(Source, Format, Option<u64>), Failure> {
             Failure::file(format!("{} is a folder", args.file.display())).hint("name a file in it"),
         );
     }
-    Ok((
-        Source::File(file),
-        format,
-        metadata.is_file().then_some(metadata.len()),
-    ))
+    Ok(match metadata.is_file() {
+        true => (Source::File(file), format, Some(metadata.len())),
+        false => (Source::Pipe(Box::new(file)), format, None),
+    })
 }
 
 /// The way to the commit.
