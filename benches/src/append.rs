@@ -47,16 +47,29 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
     let small = Source::prepare(&connector, &small, folder.path(), 0.1).await?;
     let large = Source::prepare(&connector, &large, folder.path(), 1.0).await?;
 
-    // Once each for the caches of the server and of the system.
+    // Once each for the caches of the server and of the system, and to see that both
+    // append the same.
     large.psql().await?;
+    let loaded = large.digest().await?;
     large.library(&connector).await?;
+    let appended = large.digest().await?;
+    ensure!(
+        appended == loaded,
+        "the rows that were appended are not those of psql"
+    );
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for round in 1..=TIMES {
-        theirs.push(large.psql().await?);
-        ours.push(large.library(&connector).await?);
-        if let (Some(theirs), Some(ours)) = (theirs.last(), ours.last()) {
-            eprintln!("round {round} of {TIMES}: psql {theirs:.2?}, ours {ours:.2?}");
-        }
+        // By turns, so that neither always has what the other leaves behind.
+        let (psql, library) = if round % 2 == 1 {
+            let psql = large.psql().await?;
+            (psql, large.library(&connector).await?)
+        } else {
+            let library = large.library(&connector).await?;
+            (large.psql().await?, library)
+        };
+        eprintln!("round {round} of {TIMES}: psql {psql:.2?}, ours {library:.2?}");
+        theirs.push(psql);
+        ours.push(library);
     }
     report.compare(
         "append lineitem, 6 M rows (psql \\copy binary)",
@@ -157,6 +170,13 @@ impl Source {
         Ok(self.sql.batch_execute("CHECKPOINT").await?)
     }
 
+    /// A sum over the text of each row that their order does not change.
+    async fn digest(&self) -> Result<String> {
+        let sum = format!("SELECT sum(hashtextextended(t::text, 0))::text FROM {TARGET} t");
+        Ok(self.sql.query_one(&sum, &[]).await?.get(0))
+    }
+
+    /// That all rows are there. What is in them is looked at once, before anything is measured.
     async fn verify(&self) -> Result<()> {
         let count = format!("SELECT count(*) FROM {TARGET}");
         let found: i64 = self.sql.query_one(&count, &[]).await?.get(0);

@@ -373,7 +373,8 @@ pub struct WriteOptions {
     /// The types of columns of a table that is created, by column, as the
     /// server writes types.
     pub types: Vec<(String, String)>,
-    /// Does all of it, and then rolls it back. Takes the locks of a real write.
+    /// Does all of it, and then rolls it back. Takes the locks of a real write;
+    /// what defaults drew from sequences stays drawn.
     pub dry_run: bool,
 }
 

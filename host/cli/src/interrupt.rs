@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use dagflux_host::Canceller;
@@ -25,7 +25,7 @@ pub async fn or_interrupt<T>(
     canceller: Option<Canceller>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    or_stop(canceller, work, Failure::interrupted).await
+    or_stop(canceller.map(cancel), work, || {}, Failure::interrupted).await
 }
 
 /// Like [`or_interrupt`], for work that changes the database: what is not known
@@ -38,48 +38,108 @@ pub async fn or_interrupt_change<T>(
     canceller: Canceller,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    or_stop(Some(canceller), work, Failure::outcome_unknown).await
+    let cancel = Some(cancel(canceller));
+    or_stop(cancel, work, || {}, Failure::outcome_unknown).await
 }
 
-/// Like [`or_interrupt`], for work that changes the database with its last step. Until `committing`
-/// is set, work that is given up has changed nothing.
+/// Like [`or_interrupt`], for work that changes the database with its last step, which it takes
+/// only if `commit` lets it. Until then, work that is given up has changed nothing.
 ///
 /// # Errors
-/// As [`or_interrupt`], and as [`or_interrupt_change`] from when `committing` is set.
+/// As [`or_interrupt`], and as [`or_interrupt_change`] from when the last step began.
 pub async fn or_interrupt_commit<T>(
     canceller: Canceller,
-    committing: &AtomicBool,
+    commit: &Commit,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let abandoned = || match committing.load(Ordering::SeqCst) {
-        true => Failure::outcome_unknown(),
-        false => Failure::interrupted(),
+    let abandoned = || match commit.stop() {
+        true => Failure::interrupted(),
+        false => Failure::outcome_unknown(),
     };
-    or_stop(Some(canceller), work, abandoned).await
+    let told = || {
+        commit.stop();
+    };
+    or_stop(Some(cancel(canceller)), work, told, abandoned).await
 }
 
-/// `abandoned` is the failure of work that did not end when told to.
+/// Which came first: the last step of a change, or the wish to stop.
+///
+/// A Ctrl-C in a pipeline ends its other programs as well, and what they wrote so far then looks
+/// like all there is. It must not be committed.
+#[derive(Debug, Default)]
+pub struct Commit(AtomicU8);
+
+impl Commit {
+    const OPEN: u8 = 0;
+    const BEGUN: u8 = 1;
+    const STOPPED: u8 = 2;
+
+    /// Begins the last step.
+    ///
+    /// # Errors
+    /// A [`Failure::interrupted`] when the work was told to stop before.
+    pub fn begin(&self) -> Result<(), Failure> {
+        match self.settle(Self::BEGUN) {
+            Self::BEGUN => Ok(()),
+            _ => Err(Failure::interrupted()),
+        }
+    }
+
+    /// The same for a last step that changes nothing.
+    ///
+    /// # Errors
+    /// As [`Commit::begin`].
+    pub fn check(&self) -> Result<(), Failure> {
+        match self.0.load(Ordering::SeqCst) {
+            Self::STOPPED => Err(Failure::interrupted()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps the last step from beginning. Returns false if it has begun.
+    fn stop(&self) -> bool {
+        self.settle(Self::STOPPED) == Self::STOPPED
+    }
+
+    /// What it is, which is `wanted` if it was open.
+    fn settle(&self, wanted: u8) -> u8 {
+        let before =
+            (self.0).compare_exchange(Self::OPEN, wanted, Ordering::SeqCst, Ordering::SeqCst);
+        before.map_or_else(|settled| settled, |_| wanted)
+    }
+}
+
+/// Tells the server to stop.
+async fn cancel(canceller: Canceller) {
+    if let Err(error) = canceller.cancel().await {
+        tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+    }
+}
+
+/// `told` is called when the work is told to stop; `abandoned` is the failure of work that did
+/// not end then.
 async fn or_stop<T>(
-    canceller: Option<Canceller>,
+    cancel: Option<impl Future<Output = ()>>,
     work: impl Future<Output = anyhow::Result<T>>,
+    told: impl Fn(),
     abandoned: impl Fn() -> Failure,
 ) -> anyhow::Result<T> {
     let mut work = pin!(work);
+    // The signal goes first: the work may have become ready through the same Ctrl-C.
     tokio::select! {
+        biased;
+        () = signal() => told(),
         result = &mut work => return result,
-        () = signal() => {}
     }
     tracing::info!("interrupted; cancelling on the server");
-    let Some(canceller) = canceller else {
+    let Some(cancel) = cancel else {
         return Err(Failure::interrupted().into());
     };
     // The cancel and the end of the work go on together: the work has to
     // read what the server says to the cancel.
     let cancel = async {
-        if let Err(error) = canceller.cancel().await {
-            tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
-        }
-        std::future::pending::<()>().await
+        cancel.await;
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         result = &mut work => result.map_err(stopped),
@@ -118,6 +178,42 @@ async fn signal() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows that end with the signal are no reason to commit.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_ends_at_the_signal_is_not_committed() {
+        let commit = Commit::default();
+        let work = async {
+            // The signal is awaited by now.
+            tokio::task::yield_now().await;
+            let id = std::process::id().to_string();
+            let mut kill = std::process::Command::new("kill");
+            assert!(kill.args(["-INT", &id]).status().unwrap().success());
+            // All that the pipe held was read, and the end of it.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            commit.begin()?;
+            Ok("committed")
+        };
+        let cancel = Some(std::future::ready(()));
+        let told = || {
+            commit.stop();
+        };
+        let result = or_stop(cancel, work, told, Failure::outcome_unknown).await;
+        assert_eq!(error::exit(&result.unwrap_err()), Some(Exit::Interrupted));
+        assert!(commit.check().is_err());
+    }
+
+    #[test]
+    fn what_came_first_stays() {
+        let commit = Commit::default();
+        assert!(commit.begin().is_ok());
+        assert!(!commit.stop());
+        let commit = Commit::default();
+        assert!(commit.check().is_ok());
+        assert!(commit.stop());
+        assert!(commit.begin().is_err() && commit.stop());
+    }
 
     #[test]
     fn an_unknown_outcome_outlives_the_interrupt() {

@@ -19,6 +19,11 @@ impl Chance {
         z ^ (z >> 31)
     }
 
+    /// Another, whose numbers do not depend on how many are drawn from this one.
+    pub(crate) fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
     /// At least 0 and less than 1.
     pub(crate) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64

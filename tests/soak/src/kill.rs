@@ -1,11 +1,12 @@
 //! Carries a plan out: begins a write, waits, strikes.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use dagflux_host::{Connector, Limits};
+use dagflux_host::{Connector, ErrorKind, Limits};
 use dagflux_test_support::Server;
 use tempfile::TempDir;
 use tokio::runtime;
@@ -13,8 +14,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::import::{self, BEGUN, COMMITTING, DONE, FAILED, Progress, Task, Told, UNKNOWN};
-use crate::plan::{Mode, Plan, Times, Way};
+use crate::plan::{Aim, Mode, Plan, Times, Way};
 use crate::stage::{DATABASE, Stage, State};
+
+const SIGKILL: i32 = 9;
 
 /// How long a write may take to end after its victim is dead.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +27,24 @@ pub(crate) struct Killer<'s> {
     connector: Connector,
     /// The compiled connector, for the processes that are killed.
     cache: TempDir,
+}
+
+/// What came of a kill.
+pub(crate) struct Outcome {
+    pub(crate) told: Told,
+    pub(crate) aim: Aim,
+}
+
+impl Outcome {
+    /// Of a write whose victim was alive and `struck` before the write had ended, or was not.
+    fn new(told: Told, struck: bool) -> Result<Self> {
+        let aim = match &told {
+            Told::Done => Aim::TooLate,
+            _ if struck => Aim::Hit,
+            told => bail!("nothing had struck it, and it was told {told}"),
+        };
+        Ok(Self { told, aim })
+    }
 }
 
 /// A write that is under way in this process.
@@ -44,8 +65,16 @@ impl<'s> Killer<'s> {
         })
     }
 
+    /// Measures writes that nobody disturbs, when one before has warmed everything up.
+    pub(crate) async fn measure(&self, stage: &Stage<'_>, mode: Mode) -> Result<Times> {
+        self.undisturbed(stage, mode).await?;
+        let first = self.undisturbed(stage, mode).await?;
+        let second = self.undisturbed(stage, mode).await?;
+        Ok(first.longer(second))
+    }
+
     /// Measures a write that nobody disturbs, and makes sure that it does what it should.
-    pub(crate) async fn undisturbed(&self, stage: &Stage<'_>, mode: Mode) -> Result<Times> {
+    async fn undisturbed(&self, stage: &Stage<'_>, mode: Mode) -> Result<Times> {
         stage.reset().await?;
         let task = self.task("undisturbed", mode, stage.rows);
         let progress = Progress::default();
@@ -74,8 +103,9 @@ impl<'s> Killer<'s> {
         Ok(times)
     }
 
-    /// Begins a write, strikes, and returns what the writer was told.
-    pub(crate) async fn kill(&self, stage: &Stage<'_>, plan: &Plan) -> Result<Told> {
+    /// Begins a write, strikes, and returns what the writer was told and whether its victim
+    /// was alive.
+    pub(crate) async fn kill(&self, stage: &Stage<'_>, plan: &Plan) -> Result<Outcome> {
         stage.reset().await?;
         let name = format!("soak {}", plan.number);
         let task = self.task(&name, plan.mode, stage.rows);
@@ -88,29 +118,50 @@ impl<'s> Killer<'s> {
                 let write = self.begin(task).await?;
                 sleep(plan.moment).await;
                 write.running.abort();
-                write.told().await
+                let told = write.told().await?;
+                let struck = matches!(told, Told::Nothing { .. });
+                Outcome::new(told, struck)
             }
             Way::StopRuntime => stop_runtime(&task, plan.moment).await,
-            Way::WallTime => {
-                let limits = Limits::default().with_wall_time(plan.moment);
-                let connector = import::connector(self.cache.path(), limits).await?;
-                import::run(&connector, &task, &Progress::default()).await
-            }
+            Way::WallTime => self.limit(&task, plan.moment).await,
             Way::KillBackend | Way::TerminateBackend => {
-                let write = self.begin(task).await?;
-                let begun = Instant::now();
                 let sql = self.server.sql(DATABASE).await?;
-                sleep(plan.moment.saturating_sub(begun.elapsed())).await;
+                let write = self.begin(task).await?;
+                sleep(plan.moment).await;
                 let pid = "SELECT pid FROM pg_stat_activity WHERE application_name = $1";
-                if plan.way == Way::TerminateBackend {
-                    let terminate = format!("SELECT pg_terminate_backend(pid) FROM ({pid}) one");
-                    sql.execute(&terminate, &[&name]).await?;
-                } else if let Some(row) = sql.query_opt(pid, &[&name]).await? {
-                    kill_backend(row.get(0))?;
-                }
-                write.told().await
+                let pid = sql.query_opt(pid, &[&name]).await?;
+                let running = !write.running.is_finished();
+                let reached = match pid.map(|row| row.get(0)) {
+                    None => false,
+                    Some(pid) if plan.way == Way::KillBackend => kill_backend(pid)?,
+                    Some(pid) => {
+                        let terminate = "SELECT pg_terminate_backend($1)";
+                        sql.query_one(terminate, &[&pid]).await?.get(0)
+                    }
+                };
+                Outcome::new(write.told().await?, running && reached)
             }
         }
+    }
+
+    /// A write in which no call may take longer than this.
+    async fn limit(&self, task: &Task, longest: Duration) -> Result<Outcome> {
+        let limits = Limits::default().with_wall_time(longest);
+        let connector = import::connector(self.cache.path(), limits).await?;
+        let progress = Progress::default();
+        let told = import::run(&connector, task, &progress).await?;
+        let by_limit = match &told {
+            Told::Failed(error) => error.starts_with(ErrorKind::WallTimeLimit.as_str()),
+            Told::Unknown(_) => true,
+            Told::Done | Told::Nothing { .. } => false,
+        };
+        // Making an instance is limited as well.
+        let begun = timeout(Duration::ZERO, progress.begun()).await.is_ok();
+        if by_limit && !begun {
+            let aim = Aim::TooEarly;
+            return Ok(Outcome { told, aim });
+        }
+        Outcome::new(told, by_limit)
     }
 
     fn task(&self, name: &str, mode: Mode, rows: i64) -> Task {
@@ -160,7 +211,7 @@ async fn begun(progress: &Progress) -> Result<()> {
 }
 
 /// A process of its own writes, and is killed. Blocks.
-fn kill_process(task: &Task, moment: Duration) -> Result<Told> {
+fn kill_process(task: &Task, moment: Duration) -> Result<Outcome> {
     let (variable, value) = import::environment(task)?;
     let mut host = Command::new(std::env::current_exe()?)
         .env(variable, value)
@@ -176,29 +227,31 @@ fn kill_process(task: &Task, moment: Duration) -> Result<Told> {
     }
     std::thread::sleep(moment);
     host.kill()?;
-    host.wait()?;
-    let mut committing = false;
+    let killed = host.wait()?.signal() == Some(SIGKILL);
+    let mut told = Told::Nothing { committing: false };
     for line in lines {
         let line = line?;
-        match line.as_str() {
-            COMMITTING => committing = true,
-            DONE => return Ok(Told::Done),
+        told = match line.as_str() {
+            COMMITTING => Told::Nothing { committing: true },
+            DONE => Told::Done,
             line => {
                 if let Some(error) = line.strip_prefix(FAILED) {
-                    return Ok(Told::Failed(error.to_owned()));
+                    Told::Failed(error.to_owned())
+                } else if let Some(error) = line.strip_prefix(UNKNOWN) {
+                    Told::Unknown(error.to_owned())
+                } else {
+                    bail!("the killed process said {line:?}");
                 }
-                if let Some(error) = line.strip_prefix(UNKNOWN) {
-                    return Ok(Told::Unknown(error.to_owned()));
-                }
-                bail!("the killed process said {line:?}");
             }
-        }
+        };
     }
-    Ok(Told::Nothing { committing })
+    // Whoever still said how it went had come to an end.
+    let struck = killed && matches!(told, Told::Nothing { .. });
+    Outcome::new(told, struck)
 }
 
 /// The write has a host and a runtime of its own, which stops.
-async fn stop_runtime(task: &Task, moment: Duration) -> Result<Told> {
+async fn stop_runtime(task: &Task, moment: Duration) -> Result<Outcome> {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -211,6 +264,7 @@ async fn stop_runtime(task: &Task, moment: Duration) -> Result<Told> {
     });
     begun(&progress).await?;
     sleep(moment).await;
+    let struck = !running.is_finished();
     // Tasks are dropped where they wait, without running to any end.
     runtime.shutdown_background();
     let write = Write {
@@ -218,19 +272,16 @@ async fn stop_runtime(task: &Task, moment: Duration) -> Result<Told> {
         progress,
         running,
     };
-    write.told().await
+    Outcome::new(write.told().await?, struck)
 }
 
-/// SIGKILL to one backend of the server's.
-fn kill_backend(pid: i32) -> Result<()> {
+/// SIGKILL to one backend of the server's. Whether it was there: it may have ended just now,
+/// by itself.
+fn kill_backend(pid: i32) -> Result<bool> {
     let status = Command::new("kill")
         .args(["-s", "KILL", &pid.to_string()])
         .stderr(Stdio::null())
         .status()
         .context("`kill` could not be started")?;
-    // It may have ended just now, by itself.
-    if !status.success() {
-        eprintln!("backend {pid} was gone already");
-    }
-    Ok(())
+    Ok(status.success())
 }

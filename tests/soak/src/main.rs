@@ -13,12 +13,12 @@ mod summary;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 
 use crate::chance::Chance;
-use crate::kill::Killer;
-use crate::plan::{Mode, Plan};
+use crate::kill::{Killer, Outcome};
+use crate::plan::{Aim, Mode, Plan};
 use crate::stage::Stage;
 use crate::summary::Summary;
 
@@ -26,10 +26,13 @@ use crate::summary::Summary;
 #[derive(Parser)]
 #[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
 struct Arguments {
-    /// What the moments are drawn from; one of its own for each run, which it prints.
+    /// What the moments are drawn from, as shares of the time that a write takes; one of its
+    /// own for each run, which it prints. The shares come back with the seed. How long a write
+    /// takes is measured anew, so it is struck near the same place and not at the same.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many kills, spread evenly over modes and victims.
+    /// How many kills, spread evenly over modes and victims. A kill that strikes nothing does
+    /// not count; its moment is drawn again.
     #[arg(long, default_value_t = 150)]
     kills: usize,
     /// How many rows each of these writes.
@@ -46,6 +49,10 @@ struct Arguments {
     modes: Vec<Mode>,
 }
 
+/// How often a kill is tried until it strikes: enough for its moment to move from the end of
+/// the write to its beginning, should the machine have been slow while that was measured.
+const TRIES: usize = 25;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     if import::is_child() {
@@ -55,7 +62,10 @@ async fn main() -> ExitCode {
     let seed = arguments.seed.unwrap_or_else(chance::seed);
     let outcome = soak(&arguments, seed).await;
     if outcome.is_err() {
-        eprintln!("seed {seed}: with `--seed {seed}` the moments are the same again");
+        eprintln!(
+            "seed {seed}: with `--seed {seed}` kills come after the same shares of a write's time, \
+             which is measured anew"
+        );
     }
     succeeded(outcome)
 }
@@ -86,10 +96,15 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
             continue;
         }
         ensure!(rows > 1, "a write of {rows} rows has no middle");
+        let combinations = plan::combinations(arguments.modes.len());
+        ensure!(
+            kills >= combinations,
+            "{kills} kills of {rows} rows leave some of the {combinations} combinations of mode and victim out"
+        );
         let stage = Stage::set(&server, rows).await?;
         let mut undisturbed = Vec::new();
         for mode in &arguments.modes {
-            let times = killer.undisturbed(&stage, *mode).await?;
+            let times = killer.measure(&stage, *mode).await?;
             eprintln!(
                 "{mode} of {rows} rows, undisturbed: {:.0?}, of which the end {:.0?}",
                 times.whole, times.finish
@@ -97,25 +112,45 @@ async fn soak(arguments: &Arguments, seed: u64) -> Result<()> {
             undisturbed.push((*mode, times));
         }
         for plan in plan::draw(kills, &undisturbed, &mut chance) {
-            let told = killer
-                .kill(&stage, &plan)
-                .await
-                .with_context(|| format!("{rows} rows, {plan}"))?;
-            let state = stage
-                .judge(&plan, &told)
-                .await
-                .with_context(|| format!("{rows} rows, {plan}"))?;
-            summary.add(rows, &plan, &told, state);
-            eprintln!("{rows} rows, {plan}: told {told}, found the {state} rows");
+            carry_out(&killer, &stage, plan, &mut summary).await?;
         }
     }
     println!("\n{summary}");
     println!(
-        "{} kills in {:.0?}: after each the table held exactly the old or exactly the new rows",
-        summary.kills(),
+        "{} kills that hit and {} that missed, in {:.0?}: after each the table held exactly the old or exactly the new rows",
+        summary.hits(),
+        summary.misses(),
         started.elapsed()
     );
     Ok(())
+}
+
+/// Kills until the victim is alive when it is struck.
+async fn carry_out(
+    killer: &Killer<'_>,
+    stage: &Stage<'_>,
+    mut plan: Plan,
+    summary: &mut Summary,
+) -> Result<()> {
+    let rows = stage.rows;
+    for _ in 0..TRIES {
+        let outcome = killer
+            .kill(stage, &plan)
+            .await
+            .with_context(|| format!("{rows} rows, {plan}"))?;
+        let Outcome { told, aim } = &outcome;
+        let state = stage
+            .judge(&plan, told)
+            .await
+            .with_context(|| format!("{rows} rows, {plan}"))?;
+        summary.add(rows, &plan, &outcome, state);
+        eprintln!("{rows} rows, {plan}: {aim}, told {told}, found the {state} rows");
+        if *aim == Aim::Hit {
+            return Ok(());
+        }
+        plan.correct(*aim);
+    }
+    bail!("{rows} rows, {plan}: tried {TRIES} times, and nothing was struck")
 }
 
 impl std::fmt::Display for Plan {

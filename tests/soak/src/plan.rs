@@ -108,6 +108,57 @@ pub(crate) struct Plan {
     pub(crate) way: Way,
     /// After the beginning of the write; for [`Way::WallTime`], of a call.
     pub(crate) moment: Duration,
+    /// How long that takes as a rule.
+    length: Duration,
+    /// The part of it that the moment is drawn from: where it begins and how long it is, as
+    /// shares of the whole.
+    begin: f64,
+    share: f64,
+    chance: Chance,
+}
+
+/// Whether a kill struck a write that was under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    Hit,
+    /// The write had not begun.
+    TooEarly,
+    /// The write had done its work: the writer was told that the rows are there.
+    TooLate,
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hit => "hit",
+            Self::TooEarly => "too early",
+            Self::TooLate => "too late",
+        })
+    }
+}
+
+/// By what share of a write a missed moment is moved.
+const STEP: f64 = 0.05;
+
+impl Plan {
+    /// Draws another moment after a miss, in the direction in which the write is.
+    pub(crate) fn correct(&mut self, aim: Aim) {
+        self.begin = match aim {
+            Aim::Hit => self.begin,
+            Aim::TooEarly => self.begin + STEP,
+            Aim::TooLate => (self.begin - STEP).max(0.0),
+        };
+        self.draw();
+    }
+
+    fn draw(&mut self) {
+        let place = self.begin + self.share * self.chance.fraction();
+        let moment = self.length.mul_f64(place);
+        self.moment = match self.way {
+            Way::WallTime => moment.max(LEAST_CALL),
+            _ => moment,
+        };
+    }
 }
 
 /// How long a write takes that nobody disturbs.
@@ -119,11 +170,23 @@ pub(crate) struct Times {
     pub(crate) finish: Duration,
 }
 
-/// How far beyond the usual end of a write kills are drawn: some should come too late.
-const BEYOND: f64 = 1.1;
-
 /// The least time of a call, in which an instance can be made.
 const LEAST_CALL: Duration = Duration::from_millis(2);
+
+impl Times {
+    /// The longer of both, so that the end of a write is not left out.
+    pub(crate) fn longer(self, other: Self) -> Self {
+        Self {
+            whole: self.whole.max(other.whole),
+            finish: self.finish.max(other.finish),
+        }
+    }
+}
+
+/// How many combinations of a mode and a victim there are.
+pub(crate) fn combinations(modes: usize) -> usize {
+    modes * Victim::ALL.len()
+}
 
 /// Draws `kills` of them, spread evenly over modes and victims. The time of a write is cut
 /// in as many equal parts as the combination has kills, and each gets a random moment of
@@ -145,17 +208,22 @@ pub(crate) fn draw(kills: usize, modes: &[(Mode, Times)], chance: &mut Chance) -
             let ways = victim.ways();
             // A turn for each way when there is but one of the combination.
             let way = ways[(turn + index % combinations.len()) % ways.len()];
-            let part = (turn as f64 + chance.fraction()) / turns as f64;
-            let moment = match way {
-                Way::WallTime => times.finish.mul_f64(part * BEYOND).max(LEAST_CALL),
-                _ => times.whole.mul_f64(part * BEYOND),
+            let length = match way {
+                Way::WallTime => times.finish,
+                _ => times.whole,
             };
-            Plan {
+            let mut plan = Plan {
                 number: index + 1,
                 mode: *mode,
                 way,
-                moment,
-            }
+                moment: Duration::ZERO,
+                length,
+                begin: turn as f64 / turns as f64,
+                share: 1.0 / turns as f64,
+                chance: chance.fork(),
+            };
+            plan.draw();
+            plan
         })
         .collect()
 }
@@ -165,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kills_are_spread_evenly_and_come_back_with_their_seed() {
+    fn kills_are_spread_evenly_and_their_shares_come_back_with_the_seed() {
         let times = Times {
             whole: Duration::from_millis(1000),
             finish: Duration::from_millis(100),
@@ -187,13 +255,43 @@ mod tests {
                 }
             }
         }
-        let strikes = plans.iter().filter(|plan| plan.way != Way::WallTime);
-        let late = strikes.clone().filter(|plan| plan.moment > times.whole);
-        assert!((3..=20).contains(&late.count()));
-        assert!(
-            strikes
-                .clone()
-                .all(|plan| plan.moment <= times.whole * 11 / 10)
-        );
+        for tenth in 0..10 {
+            let part = times.whole * tenth / 10..times.whole * (tenth + 1) / 10;
+            let strikes = plans.iter().filter(|plan| plan.way != Way::WallTime);
+            let in_part = strikes.filter(|plan| part.contains(&plan.moment));
+            assert!(in_part.count() >= 6, "{part:?}");
+        }
+        assert!(plans.iter().all(|plan| plan.moment < times.whole));
+    }
+
+    #[test]
+    fn a_miss_is_drawn_again_nearer_to_the_write() {
+        let times = Times {
+            whole: Duration::from_millis(1000),
+            finish: Duration::from_millis(100),
+        };
+        let modes = Mode::ALL.map(|mode| (mode, times));
+        let mut moments = Vec::new();
+        for _ in 0..2 {
+            let mut plans = draw(450, &modes, &mut Chance::new(7));
+            // The last of a combination, of 50 parts.
+            let plan = plans
+                .iter_mut()
+                .rfind(|plan| plan.way == Way::KillProcess)
+                .expect("hosts are killed");
+            let mut drawn = vec![plan.moment];
+            for _ in 0..19 {
+                plan.correct(Aim::TooLate);
+                let before = drawn.last().expect("one was drawn");
+                assert!(plan.moment < *before, "{drawn:?}");
+                drawn.push(plan.moment);
+            }
+            plan.correct(Aim::TooLate);
+            assert!(plan.moment < times.whole / 50);
+            plan.correct(Aim::TooEarly);
+            assert!(plan.moment >= times.whole / 20);
+            moments.push(drawn);
+        }
+        assert_eq!(moments[0], moments[1]);
     }
 }

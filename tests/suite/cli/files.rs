@@ -167,6 +167,69 @@ async fn an_import_is_all_rows_or_none() -> Result<()> {
     Ok(())
 }
 
+/// A file has columns by their names; JSON cannot have two of one name.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_come_twice() -> Result<()> {
+    let database = fixture::database("cli_names_twice").await?;
+    let desk = Desk::new(&database)?;
+    let export = |file: &'static str| {
+        let sql = "SELECT 1 AS id, 2 AS id";
+        ["export", "db", "--query", sql, "-o", file]
+    };
+    let (text, _) = desk.fail(&export("twice.jsonl"), 8)?;
+    assert!(
+        text.contains("two columns are called \"id\"")
+            && text.contains("next: give them other names"),
+        "{text}"
+    );
+    assert_eq!(desk.files()?, Vec::<String>::new());
+    // The others keep both, and no import takes one for the other.
+    for file in ["twice.csv", "twice.parquet", "twice.arrow"] {
+        desk.succeed(&export(file))?;
+        let run = desk.run(&["import", "db", file, "t", "--create"])?;
+        assert_eq!(run.code, Some(8), "{run:?}");
+        assert!(run.err.contains("twice"), "{run:?}");
+    }
+    assert_eq!(fs::read_to_string(desk.path("twice.csv"))?, "id,id\n1,2\n");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_pipe_is_read_once() -> Result<()> {
+    let database = fixture::database("cli_fifo").await?;
+    let client = database.sql().await?;
+    let desk = Desk::new(&database)?;
+    let export = [
+        "export",
+        "db",
+        "--query",
+        "SELECT generate_series(1, 50000) AS n",
+        "-o",
+        "-",
+    ];
+    for format in ["arrow", "csv", "jsonl"] {
+        let (pipe, table) = (format!("pipe.{format}"), format!("t_{format}"));
+        ensure!(
+            Command::new("mkfifo")
+                .arg(desk.path(&pipe))
+                .status()?
+                .success()
+        );
+        let import = desk
+            .command(&["import", "db", &pipe, &table, "--create"])?
+            .spawn()?;
+        let out = fs::OpenOptions::new().write(true).open(desk.path(&pipe))?;
+        let mut exporting = desk.command(&[&export[..], &["--format", format]].concat())?;
+        ensure!(exporting.stdout(out).status()?.success());
+        drop(exporting);
+        let run = Run::from(import.wait_with_output()?);
+        assert_eq!(run.code, Some(0), "{format} {run:?}");
+        let sum = value(&client, &format!("SELECT sum(n)::text FROM {table}")).await?;
+        assert_eq!(sum, "1250025000", "{format}");
+    }
+    Ok(())
+}
+
 /// Starts the command and waits until its unfinished file is there.
 fn begun(desk: &Desk, arguments: &[&str]) -> Result<Child> {
     let mut child = desk.command(arguments)?.spawn()?;

@@ -113,12 +113,17 @@ async fn each_mode_and_its_dry_run() -> Result<()> {
             (commit, rollback),
             (Some(json!("COMMIT")), Some(json!("ROLLBACK")))
         );
+        // A table that is there says itself what its text means.
+        let (kind, arrow) = match arguments.contains(&"--create") {
+            true => ("bigint", "Int64"),
+            false => ("integer", "Utf8"),
+        };
         assert_eq!(
             done["columns"],
             json!([
                 { "name": "sku", "type": "text", "arrow": "Utf8" },
                 { "name": "name", "type": "text", "arrow": "Utf8" },
-                { "name": "qty", "type": done["columns"][2]["type"], "arrow": done["columns"][2]["arrow"] },
+                { "name": "qty", "type": kind, "arrow": arrow },
             ])
         );
         assert_eq!(stock(&client).await?, after, "{arguments:?}");
@@ -291,6 +296,135 @@ async fn types_that_are_given() -> Result<()> {
     Ok(())
 }
 
+/// The server says what the text for its columns means, at every place of the file.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_means_what_the_server_reads() -> Result<()> {
+    let database = fixture::database("cli_meaning").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute(
+            "CREATE TABLE t (id int, day date, at timestamp, clock time, seen timestamptz, exact numeric(10,2),
+                             coarse numeric(5,-2), short timestamp(3), list int[]);
+             CREATE TABLE psql (LIKE t); GRANT ALL ON t, psql TO dagflux",
+        )
+        .await?;
+    let desk = Desk::new(&database)?;
+    let names = "id,day,at,clock,seen,exact,coarse,short,list";
+    let odd = [
+        "1,2024-01-01 00:30:00+02:00,2024-02-29 12:30:00+02:00,040506,2024-02-29 12:30:00+02,1.5e-1,12300,2024-02-29,",
+        "2,infinity,-infinity,24:00:00,infinity,NaN,1.2e3,2024-02-29 12:30:00.125,{1}",
+        "3,-0043-03-15,0000-02-29T00:00:00,12:30,-4713-11-24T00:00:00Z,2.500,,,\"{1,NULL}\"",
+        "4,+10000-01-01,+294276-12-31T23:59:59.999999,12:30 PM,+10000-01-01T00:00:00.000001Z,,,,",
+    ];
+    let values = "
+        (1, '2024-01-01 00:30:00+02:00', '2024-02-29 12:30:00+02:00', '040506', '2024-02-29 12:30:00+02', 0.15, 12300, '2024-02-29', NULL::int[]),
+        (2, 'infinity', '-infinity', '24:00:00', 'infinity', 'NaN', 1200, '2024-02-29 12:30:00.125', '{1}'),
+        (3, '0044-03-15 BC', '0001-02-29 BC', '12:30', '4714-11-24 00:00:00Z BC', 2.5, NULL, NULL, '{1,NULL}'),
+        (4, '10000-01-01', '294276-12-31 23:59:59.999999', '12:30 PM', '10000-01-01 00:00:00.000001Z', NULL, NULL, NULL, NULL)";
+    client
+        .batch_execute(&format!("INSERT INTO psql VALUES {values}"))
+        .await?;
+    let plain = "0,2024-02-29,2024-02-29 12:30:00,12:30:00,2024-02-29T12:30:00Z,1.50,100,2024-02-29 00:00:00,{2}\n";
+    for before in [0, 20_000] {
+        let text = format!("{names}\n{}{}\n", plain.repeat(before), odd.join("\n"));
+        fs::write(desk.path("odd.csv"), text)?;
+        desk.succeed(&["import", "db", "odd.csv", "t", "--mode", "replace"])?;
+        let different = "SELECT (SELECT count(*) FROM (TABLE psql EXCEPT ALL SELECT * FROM t WHERE id > 0) x)
+                              + (SELECT count(*) FROM (SELECT * FROM t WHERE id > 0 EXCEPT ALL TABLE psql) x)";
+        let found = rows(&client, "SELECT t::text FROM t WHERE id > 0 ORDER BY id").await?;
+        assert_eq!(value(&client, different).await?, "0", "{before} {found:?}");
+    }
+    // What the server would round is refused, wherever it comes.
+    for (column, text, why) in [
+        ("exact", "1.005", "the column keeps 2 decimals"),
+        ("exact", "1e-7", "the column keeps 2 decimals"),
+        ("coarse", "12345", "the column keeps multiples of 100"),
+        (
+            "at",
+            "2024-02-29 12:30:00.1234567",
+            "the column keeps 6 digits of a second",
+        ),
+        (
+            "clock",
+            "040506.1234567",
+            "the column keeps 6 digits of a second",
+        ),
+        (
+            "short",
+            "2024-02-29 12:30:00.1234",
+            "the column keeps 3 digits of a second",
+        ),
+    ] {
+        let first = match column {
+            "exact" | "coarse" => "100\n",
+            "clock" => "12:30:00\n",
+            _ => "2024-02-29 12:30:00\n",
+        };
+        fs::write(
+            desk.path("round.csv"),
+            format!("{column}\n{}{text}\n", first.repeat(20_000)),
+        )?;
+        let (shown, _) = desk.fail(&["import", "db", "round.csv", "t"], 8)?;
+        let expected = format!("row 20001, column \"{column}\": {why}: \"{text}\"");
+        assert!(shown.contains(&expected), "{shown}");
+    }
+    // What the server refuses is named with its row as well.
+    fs::write(desk.path("bad.csv"), "id\n1\nmany\n")?;
+    let (shown, _) = desk.fail(&["import", "db", "bad.csv", "t"], 8)?;
+    assert!(shown.contains("many") && shown.contains("row 2"), "{shown}");
+    Ok(())
+}
+
+/// A table that is created has the types of the first rows; later ones have to look like them.
+#[tokio::test(flavor = "multi_thread")]
+async fn later_rows_look_like_the_first() -> Result<()> {
+    let database = fixture::database("cli_later").await?;
+    let client = database.sql().await?;
+    let desk = Desk::new(&database)?;
+    fs::write(
+        desk.path("codes.csv"),
+        format!("code\n{}01234\n", "12\n".repeat(20_000)),
+    )?;
+    let create = ["import", "db", "codes.csv", "t", "--create"];
+    let (text, _) = desk.fail(&create, 8)?;
+    assert!(
+        text.contains(
+            "row 20001, column \"code\": this is no whole number, as those before it are: \"01234\""
+        ) && text.contains("next: give the column its type, such as --type code=text"),
+        "{text}"
+    );
+    desk.succeed(&[&create[..], &["--type", "code=text"]].concat())?;
+    assert_eq!(
+        value(&client, "SELECT max(code) FROM t WHERE code < '1'").await?,
+        "01234"
+    );
+    fs::write(
+        desk.path("documents.jsonl"),
+        format!("{}{{\"d\":\"12\"}}\n", "{\"d\":[1]}\n".repeat(20_000)),
+    )?;
+    let (text, _) = desk.fail(&["import", "db", "documents.jsonl", "d", "--create"], 8)?;
+    assert!(
+        text.contains("row 20001, column \"d\": this is no JSON object or list, as those before it are: \"12\""),
+        "{text}"
+    );
+    fs::write(desk.path("round.csv"), "n\n1.005\n")?;
+    let given = [
+        "import",
+        "db",
+        "round.csv",
+        "n",
+        "--create",
+        "--type",
+        "n=numeric(10,2)",
+    ];
+    let (text, _) = desk.fail(&given, 8)?;
+    assert!(
+        text.contains("row 1, column \"n\": the column keeps 2 decimals"),
+        "{text}"
+    );
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_are_left_out() -> Result<()> {
     let database = fixture::database("cli_columns").await?;
@@ -346,14 +480,7 @@ async fn inferred_types_of_json_lines() -> Result<()> {
          WHERE attrelid = 't'::regclass AND attnum > 0",
     )
     .await?;
-    assert!(
-        [
-            "bigint, numeric(38,2), text, json",
-            "bigint, numeric(38,2), text, jsonb"
-        ]
-        .contains(&types.as_str()),
-        "{types}"
-    );
+    assert_eq!(types, "bigint, numeric(38,2), text, json");
     assert_eq!(
         value(
             &client,
@@ -362,6 +489,74 @@ async fn inferred_types_of_json_lines() -> Result<()> {
         .await?,
         "-18.50 1"
     );
+    Ok(())
+}
+
+/// A Ctrl-C in a pipeline ends the program that writes as well: what it wrote is not all there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_ends_at_the_signal_is_not_committed() -> Result<()> {
+    let database = fixture::database("cli_import_pipe").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute("CREATE TABLE t (id int); GRANT ALL ON t TO dagflux")
+        .await?;
+    let desk = Desk::new(&database)?;
+    let writing = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = 'cli_import_pipe' \
+                   AND application_name = 'dagflux' AND query LIKE 'COPY%'";
+    for _ in 0..5 {
+        let mut child = desk
+            .command(&["import", "db", "-", "t", "--format", "csv"])?
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().context("no pipe")?;
+        let text: String = (0..20_000).map(|id| format!("{id}\n")).collect();
+        input.write_all(format!("id\n{text}").as_bytes())?;
+        let began = Instant::now();
+        while value(&client, writing).await? != "1" {
+            ensure!(began.elapsed() < Duration::from_secs(10), "no rows arrive");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let status = Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()?;
+        drop(input);
+        assert!(status.success());
+        let run = Run::from(child.wait_with_output()?);
+        assert_eq!(run.code, Some(130), "{run:?}");
+        assert_eq!(value(&client, "SELECT count(*)::text FROM t").await?, "0");
+    }
+    Ok(())
+}
+
+/// What is only asked for the summary keeps nobody waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ends_when_it_is_done() -> Result<()> {
+    let database = fixture::database("cli_summary").await?;
+    let client = database.sql().await?;
+    client
+        .batch_execute("CREATE TABLE t (id int); GRANT ALL ON t TO dagflux")
+        .await?;
+    let desk = Desk::new(&database)?;
+    fs::write(desk.path("t.csv"), "id\n1\n")?;
+    // Comments of columns are read there, and by nothing that an import needs.
+    client
+        .batch_execute("BEGIN; LOCK TABLE pg_catalog.pg_description IN ACCESS EXCLUSIVE MODE")
+        .await?;
+    let child = desk
+        .command(&["import", "db", "t.csv", "t", "--json"])?
+        .spawn()?;
+    let began = Instant::now();
+    let run = Run::from(tokio::task::spawn_blocking(|| child.wait_with_output()).await??);
+    let took = began.elapsed();
+    client.batch_execute("COMMIT").await?;
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(
+        Duration::from_secs(2) <= took && took < Duration::from_secs(10),
+        "{took:?} {run:?}"
+    );
+    let summary: Value = serde_json::from_str(run.out.trim())?;
+    assert_eq!(counts(&summary), json!([1, 1, 0, 0]));
+    assert_eq!(summary["columns"][0]["name"], "id");
     Ok(())
 }
 

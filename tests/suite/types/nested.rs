@@ -12,7 +12,7 @@ use dagflux_host::{Connection, ErrorKind, LossPolicy, OnLoss, ReadOptions, Table
 use dagflux_test_support::tokio_postgres::Client;
 
 use super::{column, whole};
-use crate::assertions::{attribute, failure};
+use crate::assertions::{attribute, failure, query, still_works};
 use crate::fixture;
 
 const TYPES: &str = "
@@ -241,6 +241,22 @@ async fn parts_that_do_not_fit() -> Result<()> {
         ErrorKind::ColumnNotFound,
     );
     assert!(error.hint().unwrap_or_default().contains("amounts"));
+    Ok(())
+}
+
+/// Ten bytes each on the wire, and as text a hundred thousand.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_grow_are_bounded() -> Result<()> {
+    let database = fixture::database("types_growing").await?;
+    let mut connection = fixture::connect(&database).await?;
+    let sql = "SELECT array_agg('1e131071'::numeric) AS v FROM generate_series(1, 3000)";
+    let error = failure(query(&mut connection, sql).await, ErrorKind::Value);
+    assert_eq!(attribute(&error, "column"), Some("v"));
+    still_works(&mut connection).await;
+    // One by one they are handed over, in batches of a size as any other.
+    let sql = "SELECT '1e131071'::numeric AS v FROM generate_series(1, 400)";
+    let batches = query(&mut connection, sql).await?;
+    assert!(batches.len() > 3, "{}", batches.len());
     Ok(())
 }
 

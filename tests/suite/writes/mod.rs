@@ -1,6 +1,7 @@
 //! A write is all rows or none, in every mode, and what is read back is what was written.
 
 mod documents;
+mod exact;
 mod faults;
 mod replace;
 pub mod round_trip;

@@ -136,7 +136,12 @@ impl BatchEncoder {
 
     /// How many rows of a batch to encode at a time.
     pub fn chunk(batch: &RecordBatch) -> usize {
-        let bytes = batch.get_array_memory_size();
+        // Of the message that all buffers are in, the part that each of them is.
+        let bytes: usize = batch
+            .columns()
+            .iter()
+            .filter_map(|column| column.to_data().get_slice_memory_size().ok())
+            .fold(0, usize::saturating_add);
         let row = bytes / batch.num_rows().max(1);
         (CHUNK_BYTES / row.max(1)).clamp(1, CHUNK_ROWS)
     }
@@ -322,6 +327,11 @@ fn binary_column(
         {
             decimals(values.get(rows), from, *scale, nulls, cells);
         }
+        (Values::Text(TextValues::Small(values)), Target::Varchar(most))
+            if no_nul(values, from, to) && no_longer(values, from, to, *most) =>
+        {
+            texts(values, from, to, nulls, cells);
+        }
         (Values::Text(TextValues::Small(values)), Target::Text | Target::Json)
             if no_nul(values, from, to) =>
         {
@@ -444,6 +454,15 @@ fn no_nul(values: &arrow_array::StringArray, from: usize, to: usize) -> bool {
             values.value_data().get(range)
         })
         .is_some_and(|bytes| !bytes.contains(&0))
+}
+
+/// Whether the texts of some rows have so many bytes at most.
+fn no_longer(values: &arrow_array::StringArray, from: usize, to: usize, most: usize) -> bool {
+    let ends = values.value_offsets().get(from..=to).unwrap_or_default();
+    ends.windows(2).all(|bounds| match bounds {
+        [start, end] => usize::try_from(end.wrapping_sub(*start)).is_ok_and(|l| l <= most),
+        _ => false,
+    })
 }
 
 fn texts(

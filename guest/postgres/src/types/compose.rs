@@ -3,7 +3,11 @@
 //! Source: PostgreSQL, `array_recv` (`arrayfuncs.c`), `record_recv` (`rowtypes.c`),
 //! `hstore_recv` (`contrib/hstore/hstore_io.c`); pgvector, `vector_recv`.
 
+use std::collections::HashSet;
 use std::ops::Range;
+
+use arrow_array::ArrowPrimitiveType;
+use arrow_array::types::Float16Type;
 
 use super::cell::{self, Cell, Misfit};
 use super::encode::{self, BINARY_NULL, counted};
@@ -41,6 +45,7 @@ pub fn binary(
         (Target::Hstore, Values::Map(offsets, entries)) => {
             let range = offsets.range(row).unwrap_or_default();
             let (keys, values) = entries.as_ref();
+            check_keys(keys, range.clone())?;
             counted(out, |out| {
                 put_count(range.len(), out);
                 for entry in range {
@@ -80,7 +85,11 @@ fn put_count(count: usize, out: &mut Vec<u8>) {
 /// which of them are the array's. An empty array has no dimensions.
 type Shape<'s, 'a> = (Vec<usize>, &'s Source<'a>, Range<usize>);
 
-fn shape<'s, 'a>(source: &'s Source<'a>, row: usize) -> Result<Shape<'s, 'a>, Misfit> {
+fn shape<'s, 'a>(
+    source: &'s Source<'a>,
+    row: usize,
+    target: &Target,
+) -> Result<Shape<'s, 'a>, Misfit> {
     let mut dimensions = Vec::new();
     let mut source = source;
     let mut lists = row..row.saturating_add(1);
@@ -111,6 +120,10 @@ fn shape<'s, 'a>(source: &'s Source<'a>, row: usize) -> Result<Shape<'s, 'a>, Mi
         dimensions.push(first.len());
         lists = first.start..last.end;
         source = elements;
+        if target.is_list(elements.is_text()) {
+            // What lies in it are the elements themselves.
+            break;
+        }
     }
     Ok((dimensions, source, lists))
 }
@@ -122,7 +135,7 @@ fn array(
     element_oid: u32,
     out: &mut Vec<u8>,
 ) -> Result<(), Misfit> {
-    let (dimensions, leaf, elements) = shape(source, row)?;
+    let (dimensions, leaf, elements) = shape(source, row, target)?;
     put_count(dimensions.len(), out);
     let nulls = elements.clone().any(|element| leaf.is_null(element));
     put_count(usize::from(nulls), out);
@@ -153,6 +166,25 @@ fn composite(
         }
     }
     Ok(())
+}
+
+/// Makes sure that a map has each key once: of two, the server would drop one.
+pub(super) fn check_keys(keys: &Source<'_>, range: Range<usize>) -> Result<(), Misfit> {
+    let mut seen = HashSet::new();
+    for entry in range {
+        let mut key = String::new();
+        encode::plain(keys.cell(entry, &Target::Other)?, &mut key);
+        if let Some(key) = seen.replace(key) {
+            return Err(cell::misfit("is a key that the map has twice", key));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a float is one of half precision as well.
+fn is_half(number: f32) -> bool {
+    type Half = <Float16Type as ArrowPrimitiveType>::Native;
+    number.is_nan() || Half::from_f32(number).to_f32() == number
 }
 
 /// The numbers of a vector, none of which may be null.
@@ -198,7 +230,7 @@ pub fn text(
             },
             Values::List(..),
         ) => {
-            let (dimensions, leaf, elements) = shape(source, row)?;
+            let (dimensions, leaf, elements) = shape(source, row, element)?;
             let mut elements = elements;
             braces(
                 &dimensions,
@@ -231,6 +263,7 @@ pub fn text(
         }
         (Target::Hstore, Values::Map(offsets, entries)) => {
             let (keys, values) = entries.as_ref();
+            check_keys(keys, offsets.range(row).unwrap_or_default())?;
             for (at, entry) in offsets.range(row).unwrap_or_default().enumerate() {
                 if at > 0 {
                     out.push(',');
@@ -246,6 +279,14 @@ pub fn text(
         }
         (Target::Vector | Target::HalfVector, Values::List(offsets, elements)) => {
             let numbers = numbers(elements, offsets.range(row).unwrap_or_default())?;
+            if let (Target::HalfVector, Some(number)) =
+                (target, numbers.iter().find(|number| !is_half(**number)))
+            {
+                return Err(cell::misfit(
+                    "is more precise than halfvec can carry",
+                    number,
+                ));
+            }
             let numbers: Vec<_> = numbers.iter().map(|number| format!("{number:?}")).collect();
             out.push('[');
             out.push_str(&numbers.join(","));
@@ -254,6 +295,12 @@ pub fn text(
         }
         (Target::Json | Target::Jsonb, values) if values.has_parts() => {
             json::value(source, row, out)
+        }
+        (Target::Geometry, Values::Bytes(_)) => {
+            if let Cell::Bytes(bytes) = source.cell(row, target)? {
+                encode::hexadecimal(bytes, out);
+            }
+            Ok(())
         }
         _ => {
             encode::plain(source.cell(row, target)?, out);

@@ -71,6 +71,8 @@ pub enum Misfit {
     Bounds,
     /// It is not text.
     NotText,
+    /// It would take more room than a batch can have.
+    TooLarge,
     /// The bytes are not in the format of the type.
     Malformed,
 }
@@ -87,6 +89,7 @@ impl Misfit {
             }
             Misfit::Bounds => "other lower bound than 1",
             Misfit::NotText => "not UTF-8",
+            Misfit::TooLarge => "too large",
             Misfit::Malformed => "malformed",
         })
     }
@@ -138,7 +141,8 @@ impl Account<'_> {
         bytes: &[u8],
     ) -> Result<(), Unfit> {
         let value = show::value(kind, bytes);
-        if self.choice != OnLoss::Null || misfit == Misfit::Malformed {
+        let hopeless = matches!(misfit, Misfit::Malformed | Misfit::TooLarge);
+        if self.choice != OnLoss::Null || hopeless {
             return Err(Unfit { misfit, value });
         }
         builder.push_null();
@@ -353,9 +357,13 @@ impl Source {
                     "a value of the column \"{name}\" is not in the format of its type"
                 )));
             }
+            Misfit::TooLarge => (
+                format!("{value}, which is too large to be handed over"),
+                "leave the column out, or take parts of it in a query".to_owned(),
+            ),
             Misfit::NotText => (
                 "text that is not UTF-8".to_owned(),
-                "the database has no encoding of its own (SQL_ASCII): convert the text in a query with convert_from(...), or choose null for such values".to_owned(),
+                "choose null or text for such values, or convert them in a query, for example with convert_from(...): the database does not check text (SQL_ASCII), or the type is \"char\"".to_owned(),
             ),
             misfit => (
                 match misfit {
@@ -429,6 +437,7 @@ pub fn push(
             builder.push_fixed(value.to_le_bytes());
         }
         Kind::Text | Kind::Output => text(builder, value, checked)?,
+        Kind::Char => text(builder, value, false)?,
         Kind::Bytea => builder.push_bytes(value),
         Kind::Date => {
             let value = match i32::from_be_bytes(exact(value)?) {

@@ -109,14 +109,17 @@ pub fn plain(cell: Cell<'_>, out: &mut String) {
             months,
             days,
             micros,
-        } => write(
-            out,
-            format_args!("{months} months {days} days {micros} microseconds"),
-        ),
+        } => {
+            // The server reads numbers with a unit in 32 bits before version 15, but not a clock.
+            let sign = if micros < 0 { '-' } else { '+' };
+            write(out, format_args!("{months} mons {days} days {sign}"));
+            clock(micros.unsigned_abs(), out);
+        }
     }
 }
 
-fn hexadecimal(bytes: &[u8], out: &mut String) {
+/// Appends bytes as hexadecimal digits.
+pub fn hexadecimal(bytes: &[u8], out: &mut String) {
     for byte in bytes {
         write(out, format_args!("{byte:02x}"));
     }
@@ -148,6 +151,9 @@ pub fn decimal_text(digits: &str, scale: i8) -> String {
         None => ("", digits),
     };
     let places = usize::from(scale.unsigned_abs());
+    if scale <= 0 && digits == "0" {
+        return digits.to_owned();
+    }
     if scale <= 0 {
         return format!("{sign}{digits}{}", "0".repeat(places));
     }
@@ -169,6 +175,11 @@ fn date(days: i64, out: &mut String) -> &'static str {
 }
 
 fn time(micros: i64, out: &mut String) {
+    clock(micros.unsigned_abs(), out);
+}
+
+/// Appends hours, of which there may be any number, minutes and seconds.
+fn clock(micros: u64, out: &mut String) {
     let seconds = micros / 1_000_000;
     write(
         out,

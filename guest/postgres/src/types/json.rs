@@ -4,9 +4,9 @@
 use std::fmt::Write;
 
 use super::cell::{self, Cell, Misfit};
-use super::encode;
 use super::source::{Source, Values};
 use super::target::Target;
+use super::{compose, encode};
 
 /// Appends the value in `row` as JSON. Numbers stay numbers with all their digits; what JSON has
 /// no form for (bytes, dates, times, intervals) is text as the server writes it.
@@ -33,6 +33,7 @@ pub fn value(source: &Source<'_>, row: usize, out: &mut String) -> Result<(), Mi
         Values::Map(offsets, entries) => {
             let (keys, values) = entries.as_ref();
             let range = offsets.range(row).unwrap_or_default();
+            compose::check_keys(keys, range.clone())?;
             between('{', '}', range, out, |entry, out| {
                 let mut key = String::new();
                 encode::plain(keys.cell(entry, &Target::Other)?, &mut key);
@@ -48,6 +49,7 @@ pub fn value(source: &Source<'_>, row: usize, out: &mut String) -> Result<(), Mi
                     grain: 1,
                     zone: *zone,
                 },
+                Values::Float16(_) | Values::Float32(_) => Target::Float4,
                 _ => Target::Other,
             };
             scalar(source.cell(row, &target)?, out)

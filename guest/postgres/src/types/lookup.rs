@@ -3,7 +3,7 @@
 //! Nothing but `pg_catalog` is looked at, by full names, and with operators that it has for
 //! exactly the types on both sides, so that no search path can put something else in their
 //! place (see [`crate::catalog`]). What comes back is the server's, and is taken with care: a
-//! type that is said to be made of itself is an error, not a loop.
+//! type that is said to be made of itself is no loop.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -17,8 +17,9 @@ use crate::protocol::Violation;
 use crate::protocol::backend::TextRow;
 use crate::session::Session;
 
-/// How deep types may be made of one another. PostgreSQL has no limit; people stop at three.
-const DEEPEST: usize = 16;
+/// How deep types are followed into one another; what is deeper than they may be
+/// ([`PgType::new`]), and what is made of itself, is only known by its text.
+const DEEPEST: usize = 64;
 
 /// A column of a table.
 #[derive(Debug, Clone)]
@@ -249,17 +250,11 @@ impl Answer {
         if let Some(pg_type) = known.get(&type_oid) {
             return Ok(Rc::clone(pg_type));
         }
-        let depth = depth
-            .checked_sub(1)
-            .ok_or_else(|| Violation::new("types that are made of one another without end"))?;
-        let class = match self.types.get(&type_oid) {
-            None => Class::Base,
-            Some(described) => self.class(described, known, depth)?,
+        let class = match (self.types.get(&type_oid), depth.checked_sub(1)) {
+            (Some(described), Some(depth)) => self.class(described, known, depth)?,
+            _ => Class::Base,
         };
-        let pg_type = Rc::new(PgType {
-            oid: type_oid,
-            class,
-        });
+        let pg_type = Rc::new(PgType::new(type_oid, class));
         known.insert(type_oid, Rc::clone(&pg_type));
         Ok(pg_type)
     }

@@ -109,6 +109,8 @@ pub enum Kind {
     },
     /// Whatever the type's output function writes. Asked for as text.
     Output,
+    /// As [`Kind::Output`], for `"char"`: a byte, which need not be a character in any encoding.
+    Char,
     /// Elements of which there is only text: an array as text, taken apart. Asked for as text.
     TextList {
         /// What stands between elements.
@@ -125,7 +127,7 @@ impl Kind {
     /// Whether values are asked for in the binary format.
     pub fn is_binary(&self) -> bool {
         match self {
-            Kind::Output | Kind::TextList { .. } | Kind::Told(_) => false,
+            Kind::Output | Kind::Char | Kind::TextList { .. } | Kind::Told(_) => false,
             Kind::List { element, .. } => element.is_binary(),
             Kind::Struct(fields) => fields.iter().all(Kind::is_binary),
             _ => true,
@@ -142,6 +144,7 @@ impl Kind {
             | Kind::Time
             | Kind::Timestamp
             | Kind::Interval
+            | Kind::Char
             | Kind::List { .. }
             | Kind::TextList { .. } => true,
             Kind::Struct(fields) => fields.iter().any(|field| field.can_lose(checked)),
@@ -182,6 +185,7 @@ impl Kind {
             | Kind::Jsonb
             | Kind::Bytea
             | Kind::Output
+            | Kind::Char
             | Kind::Told(_) => plain(Layout::Variable),
             Kind::List { element, levels } => lists(*levels, element.builder(0)),
             Kind::TextList { levels, .. } => {
@@ -289,6 +293,7 @@ fn scalar(type_oid: u32, modifier: i32) -> (Kind, DataType) {
         | oid::JSON
         | oid::XML
         | oid::UNKNOWN => (Kind::Text, DataType::Utf8),
+        oid::CHAR => (Kind::Char, DataType::Utf8),
         oid::JSONB => (Kind::Jsonb, DataType::Utf8),
         oid::BYTEA => (Kind::Bytea, DataType::Binary),
         oid::UUID => (Kind::Uuid, DataType::FixedSizeBinary(16)),
@@ -328,7 +333,7 @@ fn without_extension(field: Field) -> Field {
 
 fn list(element: Mapping, delimiter: char, levels: usize) -> (Kind, DataType) {
     let kind = match element.kind {
-        Kind::Output => Kind::TextList { delimiter, levels },
+        Kind::Output | Kind::Char => Kind::TextList { delimiter, levels },
         kind if kind.is_binary() => Kind::List {
             element: Box::new(kind),
             levels,
@@ -368,9 +373,14 @@ fn hstore() -> DataType {
     DataType::Map(Arc::new(entries), false)
 }
 
+/// How many elements a vector has at most. Source: pgvector, `VECTOR_MAX_DIM`.
+const MOST_VECTOR: usize = 16_000;
+
 fn vector(modifier: i32, half: bool) -> (Kind, DataType) {
     let item = Arc::new(Field::new("item", DataType::Float32, true));
-    let length = usize::try_from(modifier).ok().filter(|length| *length > 0);
+    let length = usize::try_from(modifier)
+        .ok()
+        .filter(|length| (1..=MOST_VECTOR).contains(length));
     let arrow = match length {
         Some(_) => DataType::FixedSizeList(item, modifier),
         None => DataType::List(item),

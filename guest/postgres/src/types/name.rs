@@ -11,8 +11,10 @@ use super::pg_type::{Class, Typed};
 pub struct TypeName {
     /// The name, schema included, each part quoted unless it is one of the standard's.
     base: String,
-    /// The numbers in parentheses.
-    modifiers: Vec<i32>,
+    /// The schema in it, not quoted.
+    schema: Option<String>,
+    /// What stands in parentheses: numbers, or plain words such as `Point`.
+    modifiers: Vec<String>,
     /// What stands behind the parentheses: ` with time zone` or nothing.
     zone: &'static str,
     /// How many `[]` follow.
@@ -72,20 +74,30 @@ impl TypeName {
         let mut modifiers = Vec::new();
         if let Some(rest) = text.strip_suffix(')') {
             let (base, list) = rest.rsplit_once('(')?;
-            for number in list.split(',') {
-                modifiers.push(number.trim().parse().ok()?);
+            for modifier in list.split(',') {
+                let modifier = modifier.trim();
+                let is_word = modifier.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && modifier.chars().all(|c| c.is_ascii_alphanumeric());
+                let is_number = modifier.parse::<i32>().is_ok();
+                (is_word || is_number).then_some(())?;
+                modifiers.push(modifier.to_owned());
             }
             text = base;
         }
-        let base = match STANDARD.contains(&text) {
-            true => text.to_owned(),
+        let (base, schema) = match STANDARD.contains(&text) {
+            true => (text.to_owned(), None),
             false => quoted(text)?,
         };
+        // SQL's own types have numbers only.
+        if STANDARD.contains(&text) && modifiers.iter().any(|m| m.parse::<i32>().is_err()) {
+            return None;
+        }
         if !zone.is_empty() && !matches!(base.as_str(), "time" | "timestamp") {
             return None;
         }
         Some(Self {
             base,
+            schema,
             modifiers,
             zone,
             dimensions,
@@ -96,12 +108,16 @@ impl TypeName {
     pub fn sql(&self) -> String {
         let mut sql = self.base.clone();
         if !self.modifiers.is_empty() {
-            let numbers: Vec<_> = self.modifiers.iter().map(i32::to_string).collect();
-            sql.push_str(&format!("({})", numbers.join(",")));
+            sql.push_str(&format!("({})", self.modifiers.join(",")));
         }
         sql.push_str(self.zone);
         sql.push_str(&"[]".repeat(self.dimensions));
         sql
+    }
+
+    /// The schema, if the name has one.
+    pub fn schema(&self) -> Option<String> {
+        self.schema.clone()
     }
 
     /// The name as SQL without what is in parentheses.
@@ -123,7 +139,8 @@ impl TypeName {
 
     /// The modifier, for the types whose modifier says what values a column takes.
     fn modifier(&self, type_oid: u32) -> i32 {
-        match (type_oid, self.modifiers.as_slice()) {
+        let numbers: Option<Vec<i32>> = self.modifiers.iter().map(|m| m.parse().ok()).collect();
+        match (type_oid, numbers.unwrap_or_default().as_slice()) {
             (oid::NUMERIC, [precision]) => numeric_modifier(*precision, 0),
             (oid::NUMERIC, [precision, scale]) => numeric_modifier(*precision, *scale),
             (oid::INTERVAL, numbers) => {
@@ -137,16 +154,21 @@ impl TypeName {
     }
 }
 
-/// A name of one or two parts, quoted; each part is a plain word or quoted already.
-fn quoted(text: &str) -> Option<String> {
+/// A name of one or two parts, quoted, and the first of two; each part is a plain word or quoted
+/// already.
+fn quoted(text: &str) -> Option<(String, Option<String>)> {
+    let mut schema = None;
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
         let (part, tail) = part(rest)?;
         parts.push(crate::dialect::quote(&part));
         match tail.strip_prefix('.') {
-            Some(tail) if parts.len() < 2 => rest = tail,
-            None if tail.is_empty() => return Some(parts.join(".")),
+            Some(tail) if parts.len() < 2 => {
+                schema = Some(part);
+                rest = tail;
+            }
+            None if tail.is_empty() => return Some((parts.join("."), schema)),
             _ => return None,
         }
     }

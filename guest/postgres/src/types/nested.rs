@@ -13,6 +13,13 @@ use super::decode::{self, Account, Misfit, Unfit};
 use super::literal;
 use super::mapping::Kind;
 
+/// The most dimensions that an array has. Source: PostgreSQL, `src/include/utils/array.h`.
+const MOST_DIMENSIONS: usize = 6;
+
+/// The most bytes that the parts of a column may come to. Text can be much longer than what
+/// arrives: `1e131071` is ten bytes.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
 /// Bytes of a value that are still to be read.
 struct Reader<'a>(&'a [u8]);
 
@@ -67,12 +74,19 @@ impl<'a> Array<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, Misfit> {
         let mut reader = Reader(bytes);
         let count = reader.count()?;
+        if count > MOST_DIMENSIONS {
+            return Err(Misfit::Malformed);
+        }
         let _has_nulls = reader.i32()?;
         let _element_type = reader.i32()?;
-        // What follows has to hold eight bytes for each.
         let mut dimensions = Vec::new();
         for _ in 0..count {
-            dimensions.push((reader.count()?, reader.i32()?));
+            let (length, from) = (reader.count()?, reader.i32()?);
+            // An empty array has no dimensions; one of no length would leave the others unbounded.
+            if length == 0 {
+                return Err(Misfit::Malformed);
+            }
+            dimensions.push((length, from));
         }
         // Each element takes four bytes at least: what is said is checked before it is believed.
         let elements = dimensions
@@ -129,9 +143,7 @@ pub fn push(
         Kind::Struct(kinds) => structure(kinds, builder, value, account)?,
         Kind::Hstore => hstore(builder, value, account.checked),
         Kind::Vector { length, half } => vector(*length, *half, builder, value),
-        Kind::TextList { delimiter, levels } => {
-            text_list(*delimiter, *levels, builder, value, account.checked)
-        }
+        Kind::TextList { delimiter, levels } => text_list(*delimiter, *levels, builder, value),
         scalar => decode::push(scalar, builder, value, account.checked),
     };
     match pushed {
@@ -148,12 +160,16 @@ fn part(
     account: &mut Account<'_>,
 ) -> Result<(), Unfit> {
     match value {
-        Some(value) => push(kind, builder, value, account),
-        None => {
-            builder.push_null();
-            Ok(())
-        }
+        Some(value) => push(kind, builder, value, account)?,
+        None => builder.push_null(),
     }
+    if builder.buffer_bytes() > MOST_BYTES {
+        return Err(Unfit {
+            misfit: Misfit::TooLarge,
+            value: format!("a value of more than {} MiB", MOST_BYTES / (1024 * 1024)),
+        });
+    }
+    Ok(())
 }
 
 /// What is wrong with the value as a whole, or else with one of its parts.
@@ -349,11 +365,9 @@ fn text_list(
     levels: usize,
     builder: &mut ColumnBuilder,
     value: &[u8],
-    checked: bool,
 ) -> Result<(), Misfit> {
     let text = match std::str::from_utf8(value) {
         Ok(text) => text,
-        Err(_) if checked => return Err(Misfit::Malformed),
         Err(_) => return Err(Misfit::NotText),
     };
     let array = literal::array(text, delimiter).ok_or(Misfit::Malformed)?;
@@ -412,10 +426,28 @@ mod tests {
             head(1, i32::MAX),
             head(1, -1),
             head(i32::MAX, 1),
+            head(1, 0),
+            head(7, 1),
             head(-1, 0),
         ] {
             assert!(Array::read(&bytes).is_err());
         }
         assert!(Array::read(&[]).is_err());
+        // A length of none would leave the other unbounded.
+        let mut none = Vec::new();
+        for number in [2, 0, 23, 1_000_000_000, 1, 0, 1_i32] {
+            none.extend_from_slice(&number.to_be_bytes());
+        }
+        assert!(Array::read(&none).is_err());
+        // More dimensions than there are.
+        let mut deep = Vec::new();
+        for number in [7, 0, 23_i32] {
+            deep.extend_from_slice(&number.to_be_bytes());
+        }
+        for _ in 0..14 {
+            deep.extend_from_slice(&1_i32.to_be_bytes());
+        }
+        deep.extend_from_slice(&(-1_i32).to_be_bytes());
+        assert!(Array::read(&deep).is_err());
     }
 }

@@ -12,6 +12,45 @@ pub struct PgType {
     pub oid: u32,
     /// What it is made of.
     pub class: Class,
+    /// How many types it is made of in the end, each counted as often as it occurs.
+    pub parts: usize,
+    /// How deep types lie in one another in it.
+    pub depth: usize,
+}
+
+/// The most types that one may be made of. A table has at most 1,600 columns.
+const MOST_PARTS: usize = 10_000;
+
+/// How deep types may lie in one another. People stop at three.
+const DEEPEST: usize = 16;
+
+impl PgType {
+    /// A type of that class; one that is made of too much is only known by its text.
+    pub fn new(oid: u32, class: Class) -> Self {
+        let below: Vec<&PgType> = match &class {
+            Class::Domain(base) => vec![&base.pg],
+            Class::Array { element, .. } => vec![element],
+            Class::Composite(attributes) => attributes
+                .iter()
+                .map(|part| part.typed.pg.as_ref())
+                .collect(),
+            Class::Base | Class::Enum(_) | Class::Extension(_) => Vec::new(),
+        };
+        let parts = below
+            .iter()
+            .fold(1, |sum: usize, part| sum.saturating_add(part.parts));
+        let depth = below.iter().map(|part| part.depth).max().unwrap_or(0);
+        let depth = depth.saturating_add(1);
+        if parts > MOST_PARTS || depth > DEEPEST {
+            return Self::new(oid, Class::Base);
+        }
+        Self {
+            oid,
+            class,
+            parts,
+            depth,
+        }
+    }
 }
 
 /// What a type is made of.
@@ -90,10 +129,7 @@ impl Typed {
     pub fn known(type_oid: u32, modifier: i32) -> Option<Self> {
         Some(Self {
             name: known_name(type_oid, modifier)?,
-            pg: Rc::new(PgType {
-                oid: type_oid,
-                class: Class::Base,
-            }),
+            pg: Rc::new(PgType::new(type_oid, Class::Base)),
             modifier,
         })
     }
@@ -101,10 +137,7 @@ impl Typed {
     /// A type that the server does not know: text, as far as anyone can tell.
     pub fn unknown(type_oid: u32) -> Self {
         Self {
-            pg: Rc::new(PgType {
-                oid: type_oid,
-                class: Class::Base,
-            }),
+            pg: Rc::new(PgType::new(type_oid, Class::Base)),
             modifier: -1,
             name: "unknown".into(),
         }

@@ -33,7 +33,7 @@ fn whole(kind: &Kind, bytes: &[u8]) -> Option<String> {
             numeric::to_text(bytes, &mut text).ok()?;
             return String::from_utf8(text).ok();
         }
-        Kind::Text | Kind::Output | Kind::TextList { .. } | Kind::Told(_) => {
+        Kind::Text | Kind::Output | Kind::Char | Kind::TextList { .. } | Kind::Told(_) => {
             return std::str::from_utf8(bytes).map(str::to_owned).ok();
         }
         Kind::Jsonb => return std::str::from_utf8(bytes.get(1..)?).map(str::to_owned).ok(),

@@ -17,6 +17,13 @@ use arrow_schema::{DataType, IntervalUnit, TimeUnit};
 
 use super::cell::{self, Cell, Misfit};
 use super::target::Target;
+use crate::dialect::LONGEST_NAME;
+
+/// Whether it is a byte as the server writes one that is no character: `\303`.
+fn is_octal(text: &str) -> bool {
+    let digits = text.strip_prefix('\\').unwrap_or_default();
+    digits.len() == 3 && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit))
+}
 
 /// Milliseconds in a day.
 const DAY_MILLIS: i64 = 86_400_000;
@@ -228,6 +235,14 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Whether the values are text, or lists of text in the end.
+    pub(super) fn is_text(&self) -> bool {
+        match &self.values {
+            Values::List(_, elements) => elements.is_text(),
+            values => matches!(values, Values::Text(_)),
+        }
+    }
+
     /// Whether the value in `row` is null, or there is no such row.
     pub fn is_null(&self, row: usize) -> bool {
         matches!(self.values, Values::Null)
@@ -269,8 +284,8 @@ impl<'a> Source<'a> {
                 let value = *values.get(row)?;
                 match (i64::try_from(value), target) {
                     (Ok(value), target) => cell::integer(value, target),
-                    (Err(_), Target::Numeric { scale }) => {
-                        cell::decimal(Cell::Decimal(value.into(), 0), *scale)
+                    (Err(_), Target::Numeric { .. } | Target::Other) => {
+                        cell::decimal(Cell::Decimal(value.into(), 0), target.scale())
                     }
                     _ => Err(cell::misfit(cell::OUT_OF_RANGE, value)),
                 }
@@ -314,10 +329,18 @@ impl<'a> Source<'a> {
                         text.escape_debug(),
                     )));
                 }
-                Ok(match target {
-                    Target::Jsonb => Cell::Jsonb(text),
-                    _ => Cell::Text(text),
-                })
+                // A character takes a byte at least.
+                let fits = match target {
+                    Target::Varchar(most) => text.len() <= *most || text.chars().count() <= *most,
+                    Target::Name => text.len() <= LONGEST_NAME,
+                    Target::Char => text.len() <= 1 || is_octal(text),
+                    _ => true,
+                };
+                match target {
+                    _ if !fits => Err(cell::misfit("is longer than the column keeps", text)),
+                    Target::Jsonb => Ok(Cell::Jsonb(text)),
+                    _ => Ok(Cell::Text(text)),
+                }
             }
             Values::Bytes(values) => {
                 let bytes = match values {

@@ -33,12 +33,20 @@ pub enum Target {
     },
     /// `text` and its like, enums.
     Text,
+    /// `varchar` of so many characters: what is longer by blanks would be cut off.
+    Varchar(usize),
+    /// `name`: what is longer than it keeps would be cut off.
+    Name,
+    /// `"char"`: all but the first byte would be cut off.
+    Char,
     /// `json`.
     Json,
     /// `jsonb`.
     Jsonb,
     /// `bytea`.
     Bytea,
+    /// PostGIS geometry: EWKB, which is hexadecimal digits as text.
+    Geometry,
     /// `uuid`.
     Uuid,
     /// `date`.
@@ -130,7 +138,7 @@ impl Target {
             ),
             Class::Extension(Extension::Hstore) => Target::Hstore,
             Class::Extension(Extension::Vector) => Target::Vector,
-            Class::Extension(Extension::Geometry) => Target::Bytea,
+            Class::Extension(Extension::Geometry) => Target::Geometry,
             // Half-precision floats go as text.
             Class::Extension(Extension::HalfVector) => Target::HalfVector,
         }
@@ -148,7 +156,13 @@ impl Target {
             oid::NUMERIC => Target::Numeric {
                 scale: precision_and_scale(modifier).map(|(_, scale)| scale),
             },
-            oid::TEXT | oid::VARCHAR | oid::BPCHAR | oid::NAME | oid::XML => Target::Text,
+            oid::TEXT | oid::BPCHAR => Target::Text,
+            oid::VARCHAR => match modifier.checked_sub(4).map(usize::try_from) {
+                Some(Ok(length)) => Target::Varchar(length),
+                _ => Target::Text,
+            },
+            oid::NAME => Target::Name,
+            oid::CHAR => Target::Char,
             oid::JSON => Target::Json,
             oid::JSONB => Target::Jsonb,
             oid::BYTEA => Target::Bytea,
@@ -185,7 +199,7 @@ impl Target {
                 arrow.is_integer()
                     || matches!(arrow, DataType::Decimal128(..) | DataType::Decimal256(..))
             }
-            Target::Bytea => is_bytes(arrow),
+            Target::Bytea | Target::Geometry => is_bytes(arrow),
             Target::Uuid => *arrow == DataType::FixedSizeBinary(16),
             Target::Date => matches!(arrow, DataType::Date32 | DataType::Date64),
             Target::Time { .. } => matches!(arrow, DataType::Time32(_) | DataType::Time64(_)),
@@ -198,16 +212,19 @@ impl Target {
                     IntervalUnit::YearMonth | IntervalUnit::DayTime | IntervalUnit::MonthDayNano
                 ) | DataType::Duration(_)
             ),
-            Target::Array { ref element, .. } => match elements(arrow) {
+            Target::Array { ref element, .. } => match elements(arrow, element) {
                 Some((leaf, levels)) => levels <= MOST_DIMENSIONS && element.takes(leaf),
                 None => false,
             },
+            // All attributes, so that none becomes null unasked.
             Target::Composite(ref parts) => match arrow {
-                DataType::Struct(fields) => fields.iter().enumerate().all(|(at, field)| {
-                    let twice = fields.iter().take(at).any(|f| f.name() == field.name());
-                    let part = parts.iter().find(|part| part.name == *field.name());
-                    !twice && part.is_some_and(|part| part.target.takes(field.data_type()))
-                }),
+                DataType::Struct(fields) => {
+                    fields.len() == parts.len()
+                        && parts.iter().all(|part| {
+                            let field = fields.iter().find(|field| *field.name() == part.name);
+                            field.is_some_and(|field| part.target.takes(field.data_type()))
+                        })
+                }
                 _ => false,
             },
             Target::Hstore => match arrow {
@@ -218,17 +235,13 @@ impl Target {
                 _ => false,
             },
             Target::Vector | Target::HalfVector => {
-                matches!(
-                    elements(arrow),
-                    Some((DataType::Float32 | DataType::Float16, 1))
-                )
+                let leaf = list_of(arrow);
+                matches!(leaf, Some(DataType::Float32 | DataType::Float16))
             }
-            // Whatever has parts has a form as JSON.
-            Target::Json | Target::Jsonb => match arrow {
-                DataType::Struct(_) | DataType::Map(..) => true,
-                arrow => elements(arrow).is_some(),
-            },
-            Target::Text | Target::Other => false,
+            Target::Json | Target::Jsonb => is_document(arrow),
+            Target::Text | Target::Varchar(_) | Target::Name | Target::Char | Target::Other => {
+                false
+            }
         }
     }
 
@@ -238,10 +251,10 @@ impl Target {
             return true;
         }
         match self {
-            Target::Text | Target::Json | Target::Jsonb => true,
-            Target::Other | Target::HalfVector => false,
+            Target::Text | Target::Varchar(_) | Target::Name | Target::Json | Target::Jsonb => true,
+            Target::Char | Target::Other | Target::HalfVector => false,
             Target::Array { element, .. } => {
-                elements(arrow).is_some_and(|(leaf, _)| element.is_binary(leaf))
+                elements(arrow, element).is_some_and(|(leaf, _)| element.is_binary(leaf))
             }
             Target::Composite(parts) => match arrow {
                 DataType::Struct(fields) => fields.iter().all(|field| {
@@ -252,6 +265,16 @@ impl Target {
                 _ => false,
             },
             _ => !is_text(arrow),
+        }
+    }
+
+    /// Whether lists become values of it as they are: `of_text` if they are lists of text in
+    /// the end, which for JSON are not values but lists of them.
+    pub fn is_list(&self, of_text: bool) -> bool {
+        match self {
+            Target::Array { .. } | Target::Vector | Target::HalfVector => true,
+            Target::Json | Target::Jsonb => !of_text,
+            _ => false,
         }
     }
 
@@ -319,18 +342,47 @@ fn interval(modifier: i32) -> Target {
     Target::Interval { finest }
 }
 
-/// What lists in one another are made of in the end, and how many there are.
-pub fn elements(arrow: &DataType) -> Option<(&DataType, usize)> {
-    let mut levels = 0_usize;
-    let mut leaf = arrow;
-    while let DataType::List(field)
-    | DataType::LargeList(field)
-    | DataType::FixedSizeList(field, _) = leaf
-    {
-        leaf = field.data_type();
+/// What a list is a list of.
+fn list_of(arrow: &DataType) -> Option<&DataType> {
+    match arrow {
+        DataType::List(field) | DataType::LargeList(field) | DataType::FixedSizeList(field, _) => {
+            Some(field.data_type())
+        }
+        _ => None,
+    }
+}
+
+/// What lists in one another are made of that become an array of `element`, and how many there
+/// are. A list that is an element itself, such as a vector, is not one of them.
+fn elements<'a>(arrow: &'a DataType, element: &Target) -> Option<(&'a DataType, usize)> {
+    let first = list_of(arrow)?;
+    let mut leaf = first;
+    let mut levels = 1_usize;
+    while let Some(inner) = list_of(leaf) {
+        leaf = inner;
         levels = levels.saturating_add(1);
     }
-    (levels > 0).then_some((leaf, levels))
+    Some(match element.is_list(is_text(leaf)) {
+        true => (first, 1),
+        false => (leaf, levels),
+    })
+}
+
+/// Whether it has parts, down to the last of which there is a form as JSON.
+fn is_document(arrow: &DataType) -> bool {
+    let fits = |part: &DataType| is_document(part) || natural(part, None).is_some();
+    match arrow {
+        DataType::Struct(fields) => fields.iter().enumerate().all(|(at, field)| {
+            // Of two members of one name, one would get lost.
+            let twice = fields.iter().take(at).any(|f| f.name() == field.name());
+            !twice && fits(field.data_type())
+        }),
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(fields) => fields.iter().all(|field| fits(field.data_type())),
+            _ => false,
+        },
+        arrow => list_of(arrow).is_some_and(fits),
+    }
 }
 
 /// Whether it is text.
@@ -389,7 +441,7 @@ pub fn natural(arrow: &DataType, extension: Option<&str>) -> Option<String> {
             let extension = item.metadata().get(EXTENSION_KEY).map(String::as_str);
             return Some(format!("{}[]", natural(item.data_type(), extension)?));
         }
-        DataType::Struct(_) | DataType::Map(..) => "jsonb",
+        arrow if is_document(arrow) => "jsonb",
         _ => return None,
     };
     Some(name.into())

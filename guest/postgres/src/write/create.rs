@@ -18,8 +18,9 @@ use crate::protocol::Violation;
 use crate::protocol::backend::Message;
 use crate::session::{Session, unexpected};
 use crate::types::lookup;
-use crate::types::mapping::{EXTENSION_KEY, TYPE_KEY};
+use crate::types::mapping::{EXTENSION_KEY, TYPE_KEY, precision_and_scale};
 use crate::types::name::TypeName;
+use crate::types::oid;
 use crate::types::pg_type::Typed;
 use crate::types::target::{Target, natural};
 
@@ -47,11 +48,12 @@ pub fn create(
         })
         .collect();
     let known = look_up(session, &named)?;
+    let version = session.version();
     let mut columns = Vec::new();
     for (field, named) in arrow.fields().iter().zip(&named) {
         let restored = named
             .as_ref()
-            .filter(|name| restores(name, field, &known))
+            .filter(|name| restores(name, field, &known, version))
             .map(TypeName::sql);
         if let (None, Some((name, text))) = (&restored, wanted.get(field.name())) {
             faults.push(match known.contains_key(&name.bare()) {
@@ -104,23 +106,40 @@ pub fn create(
 }
 
 /// Whether a column of the named type exists and takes the field's values.
-fn restores(name: &TypeName, field: &Field, known: &HashMap<String, Typed>) -> bool {
-    known
-        .get(&name.bare())
-        .is_some_and(|typed| Target::of(&name.modified(typed)).takes(field.data_type()))
+fn restores(name: &TypeName, field: &Field, known: &HashMap<String, Typed>, version: u32) -> bool {
+    known.get(&name.bare()).is_some_and(|typed| {
+        let typed = name.modified(typed);
+        // A scale beyond the precision, or below zero, exists since PostgreSQL 15.
+        let old = typed.pg.oid == oid::NUMERIC
+            && version < 150_000
+            && precision_and_scale(typed.modifier)
+                .is_some_and(|(precision, scale)| !(0..=precision).contains(&scale));
+        !old && Target::of(&typed).takes(field.data_type())
+    })
 }
 
 /// Which of the types the server knows, by their names without modifiers.
 fn look_up(session: &mut Session, named: &[Option<TypeName>]) -> Result<HashMap<String, Typed>> {
-    let names: HashSet<_> = named.iter().flatten().map(TypeName::bare).collect();
+    let names: HashSet<_> = named
+        .iter()
+        .flatten()
+        .map(|name| (name.bare(), name.schema().unwrap_or_default()))
+        .collect();
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let names = array(names.iter().map(String::as_str));
+    let schemas = array(names.iter().map(|(_, schema)| schema.as_str()));
+    let names = array(names.iter().map(|(name, _)| name.as_str()));
+    // Of a schema that may not be used, the server would refuse to say anything. Types that no
+    // column can have, such as `record`, are none.
     let rows = session.rows(
-        "SELECT u.name, t.oid FROM pg_catalog.unnest($1::pg_catalog.text[]) AS u(name) \
-         JOIN pg_catalog.pg_type t ON t.oid = pg_catalog.to_regtype(u.name)",
-        &[Some(&names)],
+        "SELECT u.name, t.oid FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), \
+         pg_catalog.unnest($2::pg_catalog.text[])) AS u(name, schema) \
+         JOIN pg_catalog.pg_type t ON t.oid = (CASE WHEN u.schema = '' OR EXISTS (SELECT 1 \
+         FROM pg_catalog.pg_namespace n WHERE n.nspname::pg_catalog.text = u.schema \
+         AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')) \
+         THEN pg_catalog.to_regtype(u.name) END)::pg_catalog.oid AND t.typtype <> 'p'",
+        &[Some(&names), Some(&schemas)],
     )?;
     let mut found = Vec::new();
     let mut wanted = Vec::new();

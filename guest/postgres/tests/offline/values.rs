@@ -63,7 +63,7 @@ fn a_cell_as_text_is_what_the_server_reads() {
                 days: -2,
                 micros: 3,
             },
-            "1 months -2 days 3 microseconds",
+            "1 mons -2 days +00:00:00.000003",
         ),
     ] {
         assert_eq!(text(cell), expected, "{cell:?}");

@@ -62,7 +62,8 @@ Look first, without a change, at what an import would do:
 Leave out columns of the file, such as those that the table computes:
   dagflux import sales orders.csv orders --columns id,total
 
-Types: Parquet and Arrow files have them. For csv and jsonl they are those of the table; for a
-table that is created they are inferred from the first 16,384 rows, unless --type or --schema
-gives them, in the server's words. In csv, nothing between commas is NULL and \"\" is the empty
-text. Lists, records and maps are JSON, as in exports, or in the server's own notation.";
+Types: Parquet and Arrow files have them. For csv and jsonl, text for a table that exists is read
+by the server; what it would round is refused. For a table that is created, types are inferred
+from the first 16,384 rows or 8 MiB, and hold for all rows, unless --type or --schema gives
+them, in the server's words. In csv, nothing between commas is NULL and \"\" is the empty text.
+Lists, records and maps are JSON, as in exports, or in the server's own notation.";

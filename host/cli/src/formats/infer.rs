@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch, RecordBatchOptions, StringArray};
-use arrow_schema::extension::{Json, Uuid};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::shape::Shape;
+use super::text::Limit;
 use super::{Opened, Types, chosen, json, text};
+use crate::args::quoted;
 use crate::failure::Failure;
 
 /// The most rows of a batch. Also the sample that types are inferred from.
@@ -16,9 +18,8 @@ pub const BATCH_ROWS: usize = 16 * 1024;
 /// About how many bytes of text a batch has at most.
 pub const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
-/// The significant digits that a double always tells apart, and two more that
-/// its shortest form may have.
-const FLOAT_DIGITS: usize = 17;
+/// The most levels of lists within lists that any server has arrays of.
+const MOST_LEVELS: usize = 6;
 
 /// Rows as text.
 pub struct TextBatch {
@@ -28,10 +29,33 @@ pub struct TextBatch {
     pub rows: usize,
     /// The names of the columns.
     pub names: Vec<String>,
-    /// What the format says of each column.
-    pub natures: Vec<Nature>,
     /// The values.
-    pub columns: Vec<StringArray>,
+    pub columns: Vec<TextColumn>,
+}
+
+/// A column as text.
+#[derive(Clone, Debug)]
+pub struct TextColumn {
+    /// The values.
+    pub text: StringArray,
+    /// What the format says of them all.
+    pub nature: Nature,
+    /// Where the first is that the format calls a text, but for the words for floats.
+    pub first_text: Option<usize>,
+    /// Where the first is that the format calls neither an object nor a list.
+    pub first_plain: Option<usize>,
+}
+
+impl TextColumn {
+    /// Values of which the format says nothing.
+    pub fn bare(text: StringArray) -> Self {
+        Self {
+            text,
+            nature: Nature::Any,
+            first_text: None,
+            first_plain: None,
+        }
+    }
 }
 
 /// What a format says of a column's text.
@@ -72,11 +96,11 @@ pub fn typed(
         batch.keep(&chosen);
     }
     let plans: Vec<Plan> = match &first {
-        Some(batch) => (batch.names.iter().zip(&batch.columns).zip(&batch.natures))
-            .map(|((name, column), nature)| Plan::of(types, name, column, *nature))
+        Some(batch) => (batch.names.iter().zip(&batch.columns))
+            .map(|(name, column)| Plan::of(types, name, column))
             .collect(),
         None => (chosen.iter().filter_map(|at| rows.names().get(*at)))
-            .map(|name| Plan::of(types, name, &StringArray::new_null(0), Nature::Any))
+            .map(|name| Plan::of(types, name, &TextColumn::bare(StringArray::new_null(0))))
             .collect(),
     };
     let fields: Vec<Field> = plans.iter().map(|plan| plan.field.clone()).collect();
@@ -125,7 +149,6 @@ impl TextBatch {
                 .collect()
         }
         self.names = kept(&self.names, chosen);
-        self.natures = kept(&self.natures, chosen);
         self.columns = kept(&self.columns, chosen);
     }
 }
@@ -133,70 +156,114 @@ impl TextBatch {
 /// How a column is carried.
 struct Plan {
     field: Field,
-    /// It goes as text, which has to be of this type but for the words for what such a type
-    /// cannot hold: `NaN` in a column of decimals.
-    but_for_words: Option<Field>,
+    check: Check,
+}
+
+/// What every batch of a column is looked at for.
+#[derive(Debug, PartialEq, Eq)]
+enum Check {
+    /// Nothing: what does not fit cannot become a value.
+    Nothing,
+    /// The server reads it, and would round what is more exact than this.
+    Limit(Option<Limit>),
+    /// As for other columns; and its years are written as servers write them.
+    Years(Option<Limit>),
+    /// It is to look as the first rows do, which is all that its type is known from.
+    Shape(Shape),
 }
 
 impl Plan {
-    fn of(types: &Types, name: &str, sample: &StringArray, nature: Nature) -> Self {
-        let as_text = || Field::new(name, DataType::Utf8, true);
-        match types {
-            Types::Table(table) => match table.field_with_name(name) {
-                Ok(field) => Self::of_table(field.clone().with_nullable(true), sample),
-                // One that the table lacks goes as text; the write then names all
-                // such columns at once.
-                Err(_) => Self::plain(as_text()),
-            },
+    fn of(types: &Types, name: &str, sample: &TextColumn) -> Self {
+        let known = match types {
+            Types::Table(table) => table.field_with_name(name).ok(),
             Types::Inferred(given) => match given.iter().find(|field| field.name() == name) {
-                Some(field) if json::is_nested_json(field.data_type(), sample) => {
-                    Self::plain(deepened(field, sample))
-                }
-                Some(_) => Self::plain(as_text()),
-                None => Self::plain(infer(name, sample, nature)),
+                Some(field) => Some(field),
+                None => return Self::inferred(name, sample),
+            },
+        };
+        match known {
+            Some(field) => Self::known(field, &sample.text),
+            // One that the table lacks goes as text; the write then names all
+            // such columns at once.
+            None => Self {
+                field: Field::new(name, DataType::Utf8, true),
+                check: Check::Nothing,
             },
         }
     }
 
-    fn plain(field: Field) -> Self {
+    fn inferred(name: &str, sample: &TextColumn) -> Self {
+        let shape = Shape::of(sample);
         Self {
-            field,
-            but_for_words: None,
+            field: shape.field(name),
+            check: Check::Shape(shape),
         }
     }
 
-    /// The table's type where the text is of it. Otherwise the text goes as it is, for the
-    /// server to read: it knows more than Arrow, such as infinite dates and its own notation
-    /// of arrays.
-    fn of_table(field: Field, sample: &StringArray) -> Self {
-        let as_text = Field::new(field.name(), DataType::Utf8, true);
+    /// A column of which the server's type is known. The server reads its text: it knows more
+    /// than Arrow, such as infinite dates and its own notation of arrays, and what a text means
+    /// is for it to say. Only what is made of others is made here, from JSON.
+    fn known(field: &Field, sample: &StringArray) -> Self {
         let kind = field.data_type();
-        let fits = |sample: &StringArray| text::from_text(&field, sample, 1).is_ok();
-        if kind.is_nested() {
-            let json = json::is_nested_json(kind, sample);
-            return Self::plain(if json {
-                deepened(&field, sample)
-            } else {
-                as_text
-            });
-        }
-        if kind.is_temporal() && !fits(sample) {
-            return Self::plain(as_text);
-        }
-        // Servers round what has too many decimals, so these are still looked at.
-        if kind.is_decimal() && !fits(sample) && fits(&without_words(sample)) {
+        if json::is_nested_json(kind, sample)
+            && let Some(field) = deepened(field, sample)
+        {
             return Self {
-                field: as_text,
-                but_for_words: Some(field),
+                field,
+                check: Check::Nothing,
             };
         }
-        Self::plain(field)
+        let limit = Limit::of(field);
+        let years = matches!(kind, DataType::Date32 | DataType::Timestamp(..));
+        Self {
+            field: match kind {
+                DataType::Utf8 => field.clone().with_nullable(true),
+                _ => Field::new(field.name(), DataType::Utf8, true),
+            },
+            check: match years {
+                true => Check::Years(limit),
+                false => Check::Limit(limit),
+            },
+        }
+    }
+
+    /// The values, if they are what they are to be.
+    fn convert(&self, column: &TextColumn, first_row: u64) -> Result<ArrayRef, Failure> {
+        let name = self.field.name();
+        let text = &column.text;
+        let row = |at: usize| first_row + at as u64;
+        match &self.check {
+            Check::Nothing => text::from_text(&self.field, text, first_row),
+            Check::Limit(limit) | Check::Years(limit) => {
+                if let Some(limit) = limit {
+                    text::kept(*limit, name, text, &row)?;
+                }
+                Ok(match self.check {
+                    Check::Years(_) => Arc::new(text::with_eras(text)),
+                    _ => Arc::new(text.clone()),
+                })
+            }
+            Check::Shape(shape) => {
+                let next = |failure: Failure| {
+                    let argument = quoted(&format!("{name}=text"));
+                    failure.hint(format!(
+                        "give the column its type, such as --type {argument}, or correct the \
+                         value; nothing was imported"
+                    ))
+                };
+                if let Some(at) = shape.stranger(column) {
+                    let why = format!("this is no {}, as those before it are", shape.word());
+                    return Err(next(text::misfit(name, row(at), &why, text.value(at))));
+                }
+                text::from_text(&self.field, text, first_row).map_err(next)
+            }
+        }
     }
 }
 
 /// The field, as a list of as many levels as the sample has: columns of arrays take values of
-/// more dimensions than they were declared with.
-fn deepened(field: &Field, sample: &StringArray) -> Field {
+/// more dimensions than they were declared with. None if no server has so many.
+fn deepened(field: &Field, sample: &StringArray) -> Option<Field> {
     let mut levels = 0;
     let mut kind = field.data_type();
     while let DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) =
@@ -207,36 +274,21 @@ fn deepened(field: &Field, sample: &StringArray) -> Field {
     }
     let list = matches!(field.data_type(), DataType::List(_));
     let deepest = sample.iter().flatten().map(json::list_depth).max();
-    let more = deepest.unwrap_or_default().saturating_sub(levels);
-    let kind = (0..more)
+    let deepest = deepest.unwrap_or_default();
+    if deepest > MOST_LEVELS.max(levels) {
+        return None;
+    }
+    let kind = (levels..deepest)
         .filter(|_| list)
         .fold(field.data_type().clone(), |kind, _| {
             DataType::new_list(kind, true)
         });
-    field.clone().with_data_type(kind).with_nullable(true)
-}
-
-/// The numbers among a column's text.
-fn without_words(column: &StringArray) -> StringArray {
-    let word = |value: &str| {
-        let value = value.trim().trim_start_matches(['-', '+']);
-        ["nan", "inf", "infinity"]
-            .iter()
-            .any(|word| value.eq_ignore_ascii_case(word))
-    };
-    (column.iter())
-        .map(|value| value.filter(|value| !word(value)))
-        .collect()
+    Some(field.clone().with_data_type(kind).with_nullable(true))
 }
 
 fn convert(schema: &SchemaRef, plans: &[Plan], batch: &TextBatch) -> anyhow::Result<RecordBatch> {
     let columns = (plans.iter().zip(&batch.columns))
-        .map(|(plan, column)| {
-            if let Some(field) = &plan.but_for_words {
-                text::from_text(field, &without_words(column), batch.first_row)?;
-            }
-            text::from_text(&plan.field, column, batch.first_row)
-        })
+        .map(|(plan, column)| plan.convert(column, batch.first_row))
         .collect::<Result<Vec<_>, Failure>>()?;
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.rows));
     Ok(RecordBatch::try_new_with_options(
@@ -246,245 +298,140 @@ fn convert(schema: &SchemaRef, plans: &[Plan], batch: &TextBatch) -> anyhow::Res
     )?)
 }
 
-/// A column of the type that every value of a sample has.
-fn infer(name: &str, sample: &StringArray, nature: Nature) -> Field {
-    if nature == Nature::Documents {
-        return Field::new(name, DataType::Utf8, true).with_extension_type(Json::default());
-    }
-    if sample.null_count() < sample.len() && sample.iter().flatten().all(is_uuid) {
-        let uuid = Field::new(name, DataType::FixedSizeBinary(16), true);
-        return uuid.with_extension_type(Uuid);
-    }
-    Field::new(name, kind(sample, nature), true)
-}
-
-/// The type that every value of a sample has.
-fn kind(sample: &StringArray, nature: Nature) -> DataType {
-    let values = || sample.iter().flatten();
-    if values().next().is_none() {
-        return DataType::Utf8;
-    }
-    let all = |test: fn(&str) -> bool| values().all(test);
-    let fits = |kind: &DataType| text::fits(sample, kind);
-    if nature == Nature::Any {
-        if all(|value| value == "true" || value == "false") {
-            return DataType::Boolean;
-        }
-        if all(is_integer) && fits(&DataType::Int64) {
-            return DataType::Int64;
-        }
-        if let Some(decimal) = decimal(sample, false) {
-            return decimal;
-        }
-        if all(is_float) {
-            return DataType::Float64;
-        }
-    }
-    if nature == Nature::Texts
-        && let Some(decimal) = decimal(sample, true)
-    {
-        return decimal;
-    }
-    if all(is_bytes) {
-        return DataType::Binary;
-    }
-    let time = DataType::Time64(TimeUnit::Microsecond);
-    if all(|value| value.as_bytes().get(2) == Some(&b':') && value.len() >= 8) && fits(&time) {
-        return time;
-    }
-    if all(|value| value.len() == 10 && is_date(value)) && fits(&DataType::Date32) {
-        return DataType::Date32;
-    }
-    if all(|value| is_date(value) && value.get(10..).is_some_and(|rest| rest.contains(':'))) {
-        let zoned = |value: &str| {
-            value.ends_with('Z')
-                || value
-                    .get(11..)
-                    .is_some_and(|time| time.contains(['+', '-']))
-        };
-        let zone = match (values().all(zoned), values().any(zoned)) {
-            (true, _) => Some("UTC".into()),
-            (false, false) => None,
-            // Some with and some without a zone: these are not one type.
-            (false, true) => return DataType::Utf8,
-        };
-        let kind = DataType::Timestamp(TimeUnit::Microsecond, zone);
-        if fits(&kind) {
-            return kind;
-        }
-    }
-    DataType::Utf8
-}
-
-/// The type of decimals, exact, with as many decimals as the sample has. Texts are decimals
-/// if all have the same number of them, above none, as exports write them: other texts of
-/// digits may be codes, or versions.
-fn decimal(sample: &StringArray, texts: bool) -> Option<DataType> {
-    let decimals = |value: &str| value.split_once('.').map_or(0, |(_, part)| part.len());
-    let values = || sample.iter().flatten();
-    let most = values().map(decimals).max()?;
-    if texts && (most == 0 || values().any(|value| decimals(value) != most)) {
-        return None;
-    }
-    let scale = i8::try_from(most).ok().filter(|scale| *scale <= 38)?;
-    let kind = DataType::Decimal128(38, scale);
-    (values().all(is_decimal) && text::fits(sample, &kind)).then_some(kind)
-}
-
-/// Digits as a person writes a number: no leading zeros, as codes have them.
-fn is_integer(value: &str) -> bool {
-    let digits = value.strip_prefix('-').unwrap_or(value);
-    !digits.is_empty()
-        && digits.bytes().all(|byte| byte.is_ascii_digit())
-        && (digits == "0" || !digits.starts_with('0'))
-}
-
-fn is_decimal(value: &str) -> bool {
-    match value.split_once('.') {
-        Some((whole, fraction)) => {
-            is_integer(whole)
-                && !fraction.is_empty()
-                && fraction.bytes().all(|byte| byte.is_ascii_digit())
-        }
-        None => is_integer(value),
-    }
-}
-
-/// A number that a double keeps, as far as its digits tell.
-fn is_float(value: &str) -> bool {
-    let mantissa = value
-        .split_once(['e', 'E'])
-        .map_or(value, |(mantissa, _)| mantissa);
-    let digits = mantissa.bytes().filter(u8::is_ascii_digit).count();
-    is_special_float(value)
-        || (is_decimal(mantissa) && digits <= FLOAT_DIGITS && value.parse::<f64>().is_ok())
-}
-
-/// A float that has no digits.
-pub fn is_special_float(value: &str) -> bool {
-    matches!(value, "NaN" | "Infinity" | "-Infinity")
-}
-
-/// Bytes as [`text`] writes them.
-fn is_bytes(value: &str) -> bool {
-    let digits = value.strip_prefix("\\x").unwrap_or("?");
-    digits.len().is_multiple_of(2) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-fn is_uuid(value: &str) -> bool {
-    let in_place = |(at, byte): (usize, u8)| match at {
-        8 | 13 | 18 | 23 => byte == b'-',
-        _ => byte.is_ascii_hexdigit(),
-    };
-    value.len() == 36 && value.bytes().enumerate().all(in_place)
-}
-
-fn is_date(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    bytes.len() >= 10
-        && bytes
-            .iter()
-            .take(10)
-            .enumerate()
-            .all(|(at, byte)| match at {
-                4 | 7 => *byte == b'-',
-                _ => byte.is_ascii_digit(),
-            })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::csv::read::CsvRows;
+    use arrow_array::Array;
 
-    #[test]
-    fn inferred_types() {
-        let micros =
-            |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
-        for (values, expected) in [
-            (&["1", "-20"][..], DataType::Int64),
-            (&["007", "1"], DataType::Utf8),
-            (&["1.5", "20", "0.125"], DataType::Decimal128(38, 3)),
-            (&["9223372036854775808"], DataType::Decimal128(38, 0)),
-            (&["1e3", "2.5"], DataType::Float64),
-            (&["NaN", "1"], DataType::Float64),
-            (&["true", "false"], DataType::Boolean),
-            (&["t", "f"], DataType::Utf8),
-            (&["2024-02-29"], DataType::Date32),
-            (&["2024-02-30"], DataType::Utf8),
-            (
-                &["2024-02-29 12:00:00", "2024-02-29T12:00:00.5"],
-                micros(None),
-            ),
-            (
-                &["2024-02-29T12:00:00Z", "2024-02-29 12:00:00+02:00"],
-                micros(Some("UTC")),
-            ),
-            (
-                &["2024-02-29T12:00:00Z", "2024-02-29 12:00:00"],
-                DataType::Utf8,
-            ),
-            (&["x", ""], DataType::Utf8),
-            (&["\\x00ff", "\\x"], DataType::Binary),
-            (&["\\x00f"], DataType::Utf8),
-            (
-                &["12:30:00", "23:59:59.999999"],
-                DataType::Time64(TimeUnit::Microsecond),
-            ),
-            (&["12:30:00", "24:00:00"], DataType::Utf8),
-            (&["0.1234567890123456789", "NaN"], DataType::Utf8),
-            (
-                &["00010203-0405-0607-0809-0a0b0c0d0e0f"],
-                DataType::FixedSizeBinary(16),
-            ),
-        ] {
-            assert_eq!(
-                *infer("c", &StringArray::from(values.to_vec()), Nature::Any).data_type(),
-                expected,
-                "{values:?}"
-            );
-        }
-        for (values, expected) in [
-            (&["1", "20"][..], DataType::Utf8),
-            (&["1.50", "-20.00"], DataType::Decimal128(38, 2)),
-            (&["1.5", "20.25"], DataType::Utf8),
-            (&["1.2.3"], DataType::Utf8),
-            (&["2024-02-29"], DataType::Date32),
-        ] {
-            let sample = StringArray::from(values.to_vec());
-            assert_eq!(kind(&sample, Nature::Texts), expected, "{values:?}");
-        }
-        assert_eq!(
-            kind(&StringArray::from(vec![None::<&str>]), Nature::Any),
-            DataType::Utf8
-        );
-        let document = infer("c", &StringArray::from(vec!["{}"]), Nature::Documents);
-        assert_eq!(document.extension_type_name(), Some("arrow.json"));
+    fn known(kind: &DataType, values: &[&str]) -> Plan {
+        let sample = StringArray::from(values.to_vec());
+        Plan::known(&Field::new("c", kind.clone(), true), &sample)
     }
 
-    /// What a table's column cannot hold in Arrow goes to the server as text.
+    /// What a value means is for the server to say; what it would round is found here.
     #[test]
-    fn text_that_only_the_server_reads() {
+    fn text_that_the_server_reads() {
         let list = DataType::new_list(DataType::Int32, true);
-        for (kind, values, typed) in [
-            (DataType::Decimal128(10, 2), &["1.50", "20"][..], true),
-            (DataType::Decimal128(10, 2), &["1.50", "NaN"], false),
-            (DataType::Decimal128(10, 2), &["1.505"], true),
-            (DataType::Decimal128(10, 2), &["1.505", "NaN"], true),
-            (DataType::Date32, &["2024-02-29", "infinity"], false),
-            (DataType::Date32, &["0044-03-15 BC"], false),
-            (DataType::Int32, &["many"], true),
+        for (kind, values, made_here) in [
+            (DataType::Decimal128(10, 2), &["1.50", "NaN"][..], false),
+            (DataType::Date32, &["2024-02-29"], false),
+            (DataType::Int32, &["1"], false),
+            (DataType::Boolean, &["yes"], false),
             (list.clone(), &["[1,null]"], true),
             (list.clone(), &["{1,NULL}"], false),
+            (list.clone(), &["[[[[[[1]]]]]]"], true),
+            (list.clone(), &["[[[[[[[1]]]]]]]"], false),
         ] {
-            let field = Field::new("c", kind.clone(), true);
-            let sample = StringArray::from(values.to_vec());
-            let plan = Plan::of_table(field, &sample);
-            assert_eq!(*plan.field.data_type() == kind, typed, "{kind} {values:?}");
-            let words = kind.is_decimal() && !typed;
-            assert_eq!(plan.but_for_words.is_some(), words, "{kind} {values:?}");
+            let plan = known(&kind, values);
+            assert_eq!(
+                plan.field.data_type().is_nested(),
+                made_here,
+                "{kind} {values:?}"
+            );
+            assert!(made_here || *plan.field.data_type() == DataType::Utf8);
         }
         let sample = StringArray::from(vec![Some("[]"), None, Some("[[1],[2]]")]);
-        let plan = Plan::of_table(Field::new("c", list.clone(), true), &sample);
+        let plan = Plan::known(&Field::new("c", list.clone(), true), &sample);
         assert_eq!(*plan.field.data_type(), DataType::new_list(list, true));
+    }
+
+    /// A megabyte of opening brackets is no reason to run out of stack.
+    #[test]
+    fn lists_without_end() {
+        let value = format!("{}{}", "[".repeat(500_000), "]".repeat(500_000));
+        let kind = DataType::new_list(DataType::Int32, true);
+        let column = TextColumn::bare(StringArray::from(vec![value.as_str()]));
+        let plan = known(&kind, &[&value]);
+        assert_eq!(*plan.field.data_type(), DataType::Utf8);
+        assert!(plan.convert(&column, 1).is_ok());
+        // Beyond the first batch the type is no longer open.
+        let failure = known(&kind, &["[1]"]).convert(&column, 9).unwrap_err();
+        assert!(
+            failure.message.starts_with("row 9, column \"c\": "),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn years_and_digits_of_a_table() {
+        let micros = DataType::Timestamp(arrow_schema::TimeUnit::Microsecond, None);
+        let plan = known(&micros, &["2024-02-29 12:30:00"]);
+        let column = |value: &str| TextColumn::bare(StringArray::from(vec![value]));
+        let failure = plan.convert(&column("2024-02-29 12:30:00.123456789"), 20_000);
+        assert_eq!(
+            failure.unwrap_err().message,
+            "row 20000, column \"c\": the column keeps 6 digits of a second: \
+             \"2024-02-29 12:30:00.123456789\""
+        );
+        let written = plan.convert(&column("-0043-03-15T00:00:00"), 1).unwrap();
+        let expected = StringArray::from(vec!["0044-03-15T00:00:00 BC"]);
+        assert_eq!(written.as_ref(), &expected as &dyn Array);
+    }
+
+    fn opened(first: &str, last: &str, types: &Types) -> Vec<anyhow::Result<RecordBatch>> {
+        let mut file = String::from("c,n\n");
+        (0..BATCH_ROWS).for_each(|_| file.push_str(&format!("{first},1\n")));
+        file.push_str(&format!("{last},1\n"));
+        let rows = CsvRows::new(Box::new(std::io::Cursor::new(file))).unwrap();
+        typed(rows, types, None).unwrap().batches.collect()
+    }
+
+    /// Whatever the first batch looks like, later rows keep their meaning, or are refused.
+    #[test]
+    fn values_beyond_the_first_batch() {
+        for (first, last, why) in [
+            (
+                "12",
+                "01234",
+                "this is no whole number, as those before it are",
+            ),
+            (
+                "12",
+                " 7 ",
+                "this is no whole number, as those before it are",
+            ),
+            (
+                "true",
+                "yes",
+                "this is no true or false, as those before it are",
+            ),
+            (
+                "2024-02-29",
+                "2024-02-29 12:30:00",
+                "this is no date (YYYY-MM-DD), as those before it are",
+            ),
+            (
+                "2024-02-29",
+                "20240229",
+                "this is no date (YYYY-MM-DD), as those before it are",
+            ),
+            (
+                "2024-02-29 12:30:00",
+                "2024-02-29 12:30:00+02:00",
+                "this is no timestamp (YYYY-MM-DD HH:MM:SS), as those before it are",
+            ),
+            ("1.25", "1.255", "the column keeps 2 decimals"),
+            ("2024-02-28", "2024-02-30", "this is no date (YYYY-MM-DD)"),
+        ] {
+            let batches = opened(first, last, &Types::default());
+            let error = batches[1].as_ref().unwrap_err();
+            let failure = error.downcast_ref::<Failure>().unwrap();
+            let expected = format!("row {}, column \"c\": {why}: \"{last}\"", BATCH_ROWS + 1);
+            assert_eq!(failure.message, expected);
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            assert!(hint.contains("--type c=text"), "{hint}");
+        }
+        // Words for what Arrow cannot hold may come at any place of a table's column.
+        for (kind, first, last) in [
+            (DataType::Date32, "2024-02-29", "infinity"),
+            (DataType::Decimal128(10, 2), "1.50", "NaN"),
+        ] {
+            let table = Types::Table(Arc::new(Schema::new(vec![Field::new("c", kind, true)])));
+            let batches = opened(first, last, &table);
+            let expected = StringArray::from(vec![last]);
+            let batch = batches[1].as_ref().unwrap();
+            assert_eq!(batch.column(0).as_ref(), &expected as &dyn Array);
+        }
     }
 }

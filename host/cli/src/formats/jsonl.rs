@@ -3,16 +3,20 @@
 //! Read: an absent key is NULL; an object or a list is kept as JSON text, from
 //! which a column of a table that is made of others is filled.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 
+use arrow_array::RecordBatch;
 use arrow_array::builder::StringBuilder;
-use arrow_array::{RecordBatch, StringArray};
 use arrow_schema::SchemaRef;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows, is_special_float};
+use super::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextColumn, TextRows};
 use super::json::{JsonColumn, scalar_text};
+use super::shape::is_special_float;
 use super::text::misfit;
 use super::{Counted, Encoder};
 use crate::failure::Failure;
@@ -32,8 +36,17 @@ impl JsonEncoder {
     /// Begins a file.
     ///
     /// # Errors
-    /// None today; a name is always a JSON string.
+    /// When two columns have one name: readers of an object keep one of two values.
     pub fn new(schema: &SchemaRef, out: Counted) -> anyhow::Result<Self> {
+        let mut names = HashSet::new();
+        if let Some(twice) = (schema.fields().iter()).find(|field| !names.insert(field.name())) {
+            return Err(Failure::data(format!(
+                "two columns are called \"{}\", and a JSON object has a key only once",
+                twice.name()
+            ))
+            .hint("give them other names in the query, with AS, or export to parquet, arrow or csv")
+            .into());
+        }
         let keys = schema.fields().iter().enumerate().map(|(at, field)| {
             let mut key = vec![if at == 0 { b'{' } else { b',' }];
             serde_json::to_writer(&mut key, field.name())?;
@@ -115,10 +128,42 @@ pub struct JsonRows {
     /// The lines read so far.
     line: u64,
     rows: u64,
+    /// The rows that the names are from.
+    sampled: u64,
 }
 
 /// A row by name. Values keep their own text, so that numbers stay exact.
-type Row = HashMap<String, Option<Box<RawValue>>>;
+#[derive(Default)]
+struct Row {
+    values: HashMap<String, Option<Box<RawValue>>>,
+    /// A key that the line has twice.
+    twice: Option<String>,
+}
+
+impl<'d> Deserialize<'d> for Row {
+    fn deserialize<D: Deserializer<'d>>(from: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'d> Visitor<'d> for Entries {
+            type Value = Row;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'d>>(self, mut map: M) -> Result<Row, M::Error> {
+                let mut row = Row::default();
+                while let Some((key, value)) = map.next_entry::<String, _>()? {
+                    match row.values.entry(key) {
+                        Entry::Vacant(place) => drop(place.insert(value)),
+                        Entry::Occupied(known) => row.twice = Some(known.key().clone()),
+                    }
+                }
+                Ok(row)
+            }
+        }
+        from.deserialize_map(Entries)
+    }
+}
 
 impl JsonRows {
     /// Begins to read.
@@ -131,6 +176,7 @@ impl JsonRows {
             names: Vec::new(),
             line: 0,
             rows: 0,
+            sampled: 0,
         })
     }
 
@@ -148,20 +194,29 @@ impl JsonRows {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            return serde_json::from_slice(line).map(Some).map_err(|error| {
+            let row: Row = serde_json::from_slice(line).map_err(|error| {
                 // The error's own Display ends with a position within the line.
                 Failure::data(format!(
                     "line {}: this is no JSON object: {error}",
                     self.line
                 ))
                 .hint("JSON lines have one object a line, like {\"id\": 1, \"name\": \"x\"}")
-                .into()
-            });
+            })?;
+            if let Some(key) = &row.twice {
+                return Err(Failure::data(format!(
+                    "line {}: the key \"{}\" is there twice",
+                    self.line,
+                    key.escape_debug()
+                ))
+                .hint("leave one of its values; nothing was imported")
+                .into());
+            }
+            return Ok(Some(row));
         }
     }
 
     fn unknown(&self, row: &Row) -> Option<Failure> {
-        let mut names: Vec<&str> = row
+        let mut names: Vec<&str> = (row.values)
             .keys()
             .map(String::as_str)
             .filter(|name| !self.names.iter().any(|known| known == name))
@@ -170,8 +225,8 @@ impl JsonRows {
         let first = names.first()?;
         Some(
             Failure::data(format!(
-                "line {}: the key \"{first}\" is in none of the first {BATCH_ROWS} rows",
-                self.line
+                "line {}: the key \"{first}\" is in none of the first {} rows",
+                self.line, self.sampled
             ))
             .hint("put a row that has every key first"),
         )
@@ -191,7 +246,7 @@ impl TextRows for JsonRows {
             };
             bytes += line.len();
             if sample {
-                let mut new: Vec<&String> = row
+                let mut new: Vec<&String> = (row.values)
                     .keys()
                     .filter(|name| !self.names.contains(name))
                     .collect();
@@ -205,16 +260,18 @@ impl TextRows for JsonRows {
             rows.push(row);
         }
         self.rows += rows.len() as u64;
+        if sample {
+            self.sampled = self.rows;
+        }
         if rows.is_empty() {
             return Ok(None);
         }
-        let mut natures = Vec::new();
-        let mut columns: Vec<StringArray> = Vec::new();
+        let mut columns: Vec<TextColumn> = Vec::new();
         for name in &self.names {
             let mut column = StringBuilder::new();
             let mut seen = Seen::default();
             for (at, row) in rows.iter().enumerate() {
-                let value = row.get(name).and_then(Option::as_ref);
+                let value = row.values.get(name).and_then(Option::as_ref);
                 let value = value.map(|value| value.get());
                 let text = value.map(scalar_text).transpose().map_err(|_| {
                     let row = first_row + at as u64;
@@ -222,18 +279,24 @@ impl TextRows for JsonRows {
                 })?;
                 let text = text.flatten();
                 if let (Some(value), Some(text)) = (value, &text) {
-                    seen.note(value, text);
+                    seen.note(at, value, text);
                 }
                 column.append_option(text);
             }
-            natures.push(seen.nature());
-            columns.push(column.finish());
+            columns.push(TextColumn {
+                text: column.finish(),
+                nature: seen.nature(),
+                first_text: seen.texts,
+                first_plain: [seen.texts, seen.specials, seen.others]
+                    .into_iter()
+                    .flatten()
+                    .min(),
+            });
         }
         Ok(Some(TextBatch {
             first_row,
             rows: rows.len(),
             names: self.names.clone(),
-            natures,
             columns,
         }))
     }
@@ -243,38 +306,39 @@ impl TextRows for JsonRows {
     }
 }
 
-/// What kinds of JSON values a column has.
+/// In which row each kind of JSON value first is in a column.
 #[derive(Default)]
 struct Seen {
-    texts: bool,
-    specials: bool,
-    documents: bool,
-    others: bool,
+    texts: Option<usize>,
+    specials: Option<usize>,
+    documents: Option<usize>,
+    others: Option<usize>,
 }
 
 impl Seen {
-    fn note(&mut self, json: &str, text: &str) {
-        match json.as_bytes().first() {
+    fn note(&mut self, row: usize, json: &str, text: &str) {
+        let kind = match json.as_bytes().first() {
             // A float that JSON has no number for is among its numbers as text.
-            Some(b'"') if is_special_float(text) => self.specials = true,
-            Some(b'"') => self.texts = true,
-            Some(b'[' | b'{') => self.documents = true,
-            _ => self.others = true,
-        }
+            Some(b'"') if is_special_float(text) => &mut self.specials,
+            Some(b'"') => &mut self.texts,
+            Some(b'[' | b'{') => &mut self.documents,
+            _ => &mut self.others,
+        };
+        kind.get_or_insert(row);
     }
 
     fn nature(&self) -> Nature {
         match self {
             Self {
-                documents: true,
-                texts: false,
-                specials: false,
-                others: false,
+                documents: Some(_),
+                texts: None,
+                specials: None,
+                others: None,
             } => Nature::Documents,
-            Self { texts: true, .. } => Nature::Texts,
+            Self { texts: Some(_), .. } => Nature::Texts,
             Self {
-                specials: true,
-                others: false,
+                specials: Some(_),
+                others: None,
                 ..
             } => Nature::Texts,
             _ => Nature::Any,
@@ -294,7 +358,7 @@ fn position(line: &[u8], key: &str) -> usize {
 mod tests {
     use super::*;
     use crate::formats::{Types, infer, memory};
-    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array};
+    use arrow_array::{ArrayRef, Decimal128Array, Float64Array, Int64Array, StringArray};
     use std::sync::Arc;
 
     fn sample() -> RecordBatch {
@@ -339,24 +403,19 @@ mod tests {
         );
         let rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let types = Types::Table(batch.schema());
-        let super::super::Opened {
-            schema,
-            mut batches,
-            ..
-        } = infer::typed(rows, &types, None).unwrap();
-        let kinds = |schema: &SchemaRef| {
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.data_type().clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(kinds(&schema), kinds(&batch.schema()));
-        assert_eq!(
-            format!("{:?}", batches.next().unwrap().unwrap().columns()),
-            format!("{:?}", batch.columns())
-        );
-        assert!(batches.next().is_none());
+        let opened = infer::typed(rows, &types, None).unwrap();
+        let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+        // The server makes the values.
+        let expected: Vec<ArrayRef> = [
+            [Some("9223372036854775807"), Some("1")],
+            [Some("NaN"), Some("0.1")],
+            [Some("12.50"), None],
+            [Some("a\"\n"), Some("")],
+        ]
+        .map(|values| Arc::new(StringArray::from(values.to_vec())) as ArrayRef)
+        .to_vec();
+        assert_eq!(batches[0].columns(), expected);
+        assert_eq!(batches.len(), 1);
     }
 
     #[test]
@@ -366,13 +425,51 @@ mod tests {
         let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
         let batch = rows.next().unwrap().unwrap();
         assert_eq!(batch.names, ["z", "a", "b"]);
+        let natures: Vec<Nature> = batch.columns.iter().map(|column| column.nature).collect();
+        assert_eq!(natures, [Nature::Any, Nature::Texts, Nature::Documents]);
         assert_eq!(
-            batch.natures,
-            [Nature::Any, Nature::Texts, Nature::Documents]
-        );
-        assert_eq!(
-            batch.columns[2].iter().collect::<Vec<_>>(),
+            batch.columns[2].text.iter().collect::<Vec<_>>(),
             [None, Some("{\"x\": [1]}")]
+        );
+    }
+
+    #[test]
+    fn names_that_come_twice() {
+        let n: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+        let batch = RecordBatch::try_from_iter([("id", n.clone()), ("x", n.clone()), ("id", n)]);
+        let (out, written) = memory();
+        let error = JsonEncoder::new(&batch.unwrap().schema(), out)
+            .err()
+            .unwrap();
+        let failure = error.downcast_ref::<Failure>().unwrap();
+        assert_eq!(
+            failure.message,
+            "two columns are called \"id\", and a JSON object has a key only once"
+        );
+        assert!(
+            failure
+                .hint
+                .as_deref()
+                .unwrap_or_default()
+                .contains("with AS")
+        );
+        assert_eq!(written.text(), "");
+        let text = "{\"a\": 1}\n{\"a\": 1, \"b\": null, \"a\": 1}\n";
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        let error = rows.next().err().unwrap();
+        assert_eq!(error.to_string(), "line 2: the key \"a\" is there twice");
+    }
+
+    /// Long rows end the sample before it has as many as others.
+    #[test]
+    fn keys_that_come_late() {
+        let long = format!("{{\"a\":\"{}\"}}\n", "x".repeat(BATCH_BYTES / 4));
+        let text = format!("{}{{\"late\":1}}\n", long.repeat(5));
+        let mut rows = JsonRows::new(Box::new(std::io::Cursor::new(text))).unwrap();
+        assert_eq!(rows.next().unwrap().unwrap().rows, 4);
+        assert_eq!(
+            rows.next().err().unwrap().to_string(),
+            "line 6: the key \"late\" is in none of the first 4 rows"
         );
     }
 

@@ -8,6 +8,7 @@ pub mod jsonl;
 mod nested;
 pub mod parquet;
 mod plain;
+mod shape;
 pub mod text;
 
 use std::io::{Read, Write};
@@ -117,7 +118,7 @@ pub type Batches = Box<dyn Iterator<Item = anyhow::Result<RecordBatch>> + Send>;
 pub enum Source {
     /// A file, in which one can seek.
     File(std::fs::File),
-    /// Standard input.
+    /// Standard input, or a named pipe.
     Pipe(Box<dyn Read + Send>),
 }
 
@@ -134,8 +135,7 @@ pub struct Wanted {
 pub enum Types {
     /// The columns of the table, as a read of it has them.
     Table(SchemaRef),
-    /// What the first rows look like, but for the columns given: those that are made of
-    /// others are filled from JSON, and all others are left as text for the server.
+    /// What the first rows look like, but for the columns given.
     Inferred(Vec<Field>),
 }
 
@@ -154,9 +154,9 @@ pub fn decoder(format: Format, source: Source, wanted: &Wanted) -> anyhow::Resul
     match (format, source) {
         (Format::Parquet, Source::File(file)) => plain::plain(parquet::open(file, columns)?),
         (Format::Parquet, Source::Pipe(_)) => Err(Failure::usage(
-            "a Parquet file is read from its end, so it cannot come from standard input",
+            "a Parquet file is read from its end, so it cannot come through a pipe",
         )
-        .hint("name the file")
+        .hint("name a file on disk")
         .into()),
         (Format::Arrow, source) => plain::plain(arrow::open(source, columns)?),
         (Format::Csv, source) => {

@@ -19,8 +19,10 @@ use arrow_schema::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::infer::{BATCH_BYTES, BATCH_ROWS};
 use super::{Counted, Encoder, Opened, chosen, nested, text, unreadable};
 use crate::failure::Failure;
 
@@ -28,9 +30,6 @@ use crate::failure::Failure;
 /// it is complete, so this bounds the memory of an export; readers fetch and
 /// skip by row group, and larger ones gain them nothing.
 const ROW_GROUP_BYTES: usize = 32 * 1024 * 1024;
-
-/// How many rows a batch has that is read for an import.
-const BATCH_ROWS: usize = 16 * 1024;
 
 /// Marks a text column that holds intervals.
 const MARK: (&str, &str) = ("dagflux:text-of", "interval");
@@ -100,9 +99,10 @@ pub fn open(file: File, columns: Option<&[String]>) -> anyhow::Result<Opened> {
     let names = builder.schema().fields().iter().map(|field| field.name());
     let chosen = chosen(columns, names)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), chosen);
+    let batch_rows = batch_rows(builder.metadata(), &mask);
     let reader = builder
         .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
+        .with_batch_size(batch_rows)
         .build()
         .map_err(damaged)?;
     let schema = with_fields(&reader.schema(), unmarked);
@@ -125,6 +125,25 @@ pub fn open(file: File, columns: Option<&[String]>) -> anyhow::Result<Opened> {
         rows,
         batches: Box::new(batches),
     })
+}
+
+/// How many rows a batch has, so that it takes about [`BATCH_BYTES`] of the widest rows.
+fn batch_rows(file: &ParquetMetaData, mask: &ProjectionMask) -> usize {
+    let of_group = |group: &RowGroupMetaData| {
+        let columns = group.columns().iter().enumerate();
+        let bytes: i64 = columns
+            .filter(|(at, _)| mask.leaf_included(*at))
+            .map(|(_, column)| {
+                // What a dictionary holds once may be there in every row.
+                let values = column.unencoded_byte_array_data_bytes().unwrap_or_default();
+                column.uncompressed_size().max(values)
+            })
+            .fold(0, i64::saturating_add);
+        let bytes = usize::try_from(bytes).unwrap_or_default();
+        bytes.div_ceil(usize::try_from(group.num_rows()).unwrap_or_default().max(1))
+    };
+    let widest = file.row_groups().iter().map(of_group).max();
+    (BATCH_BYTES / widest.unwrap_or_default().max(1)).clamp(1, BATCH_ROWS)
 }
 
 fn with_fields(schema: &SchemaRef, change: fn(&FieldRef) -> FieldRef) -> SchemaRef {
@@ -268,6 +287,35 @@ mod tests {
         let opened = open(path.reopen().unwrap(), Some(&[name])).unwrap();
         let one: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
         assert_eq!(one[0].columns(), &batch.columns()[last..]);
+    }
+
+    /// Batches are bounded by what is in them, and by what a dictionary repeats.
+    #[test]
+    fn wide_rows_come_in_small_batches() {
+        let rows = 2000;
+        let different: Vec<String> = (0..rows).map(|n| format!("{n:0>50000}")).collect();
+        let repeated = vec!["x".repeat(50_000); rows];
+        for wide in [different, repeated] {
+            let columns: [(&str, ArrayRef); 2] = [
+                ("n", Arc::new(Int32Array::from_iter_values(0..rows as i32))),
+                ("wide", Arc::new(StringArray::from(wide))),
+            ];
+            let batch = RecordBatch::try_from_iter(columns).unwrap();
+            let path = tempfile::NamedTempFile::new().unwrap();
+            let out = Box::new(path.reopen().unwrap());
+            let mut encoder =
+                Box::new(ParquetEncoder::new(&batch.schema(), Counted { out, bytes: 0 }).unwrap());
+            encoder.write(&batch).unwrap();
+            encoder.finish().unwrap();
+            let opened = open(path.reopen().unwrap(), None).unwrap();
+            let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+            let most = batches.iter().map(RecordBatch::num_rows).max();
+            assert!(most < Some(200) && most > Some(100), "{most:?}");
+            let opened = open(path.reopen().unwrap(), Some(&["n".to_owned()])).unwrap();
+            let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+            let most = batches.iter().map(RecordBatch::num_rows).max();
+            assert_eq!(most, Some(rows));
+        }
     }
 
     #[test]

@@ -125,10 +125,11 @@ impl<'d> Table<'d> {
         value(&self.client, &text).await
     }
 
-    /// The type of every column.
+    /// The type of every column, and how many dimensions it was declared with, which
+    /// `format_type` does not say.
     pub async fn types(&self, table: &str) -> Result<Vec<Vec<Option<String>>>> {
         let types = format!(
-            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+            "SELECT attname, format_type(atttypid, atttypmod), attndims FROM pg_attribute
              WHERE attrelid = '{table}'::regclass AND attnum > 0 ORDER BY attnum"
         );
         rows(&self.client, &types).await
@@ -150,7 +151,7 @@ impl<'d> Table<'d> {
             let count = |condition: String| {
                 format!(
                     "SELECT count(*) || coalesce(': ' || min(left(format('row %s: %s, %s', id, a, b), 300)), '')
-                     FROM (SELECT id, o.\"{name}\" AS a, c.\"{name}\" AS b FROM {one} o JOIN {other} c USING (id)) AS joined
+                     FROM (SELECT id, o.\"{name}\" AS a, c.\"{name}\" AS b FROM {one} o FULL JOIN {other} c USING (id)) AS joined
                      WHERE {condition}"
                 )
             };

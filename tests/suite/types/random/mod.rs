@@ -8,7 +8,7 @@ mod columns;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::env;
+use std::env::{self, VarError};
 
 use anyhow::{Context, Result, ensure};
 use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
@@ -33,11 +33,16 @@ const MOST_ROWS: usize = 1000;
 /// How often a table that fails is made smaller.
 const SHRINKS: u32 = 60;
 
-fn seed() -> u64 {
-    let chosen = env::var("DAGFLUX_TEST_SEED").ok();
-    let seed = chosen.and_then(|seed| seed.parse().ok()).unwrap_or(3);
+fn seed() -> Result<u64> {
+    let seed = match env::var("DAGFLUX_TEST_SEED") {
+        Ok(chosen) => chosen
+            .parse()
+            .with_context(|| format!("DAGFLUX_TEST_SEED={chosen} is not a whole number"))?,
+        Err(VarError::NotPresent) => 3,
+        Err(error) => return Err(error).context("DAGFLUX_TEST_SEED"),
+    };
     println!("DAGFLUX_TEST_SEED={seed}");
-    seed
+    Ok(seed)
 }
 
 /// Rows of all kinds at once.
@@ -73,7 +78,7 @@ async fn what_is_written_is_read() -> Result<()> {
     let client = database.sql().await?;
     client.batch_execute(columns::TYPES).await?;
     let mut connection = fixture::connect(&database).await?;
-    let seed = seed();
+    let seed = seed()?;
     let runtime = Handle::current();
     let tests = || {
         let rows = Cell::new(0);
@@ -111,6 +116,17 @@ async fn there_and_back(connection: &mut Connection, batch: &RecordBatch) -> Res
     let report = sink.finish().await?;
     ensure!(report.inserted == batch.num_rows() as u64, "{report:?}");
     let read = whole(connection.read(&table, ReadOptions::default()).await?).await?;
+    ensure!(
+        names(&read) == names(batch),
+        "the columns read are {:?}",
+        names(&read)
+    );
+    ensure!(
+        read.num_rows() == batch.num_rows(),
+        "{} rows written, {} read",
+        batch.num_rows(),
+        read.num_rows()
+    );
     let pairs = batch.columns().iter().zip(read.columns());
     let fields = batch.schema();
     for ((written, read), field) in pairs.zip(fields.fields()) {
@@ -135,6 +151,12 @@ async fn there_and_back(connection: &mut Connection, batch: &RecordBatch) -> Res
         );
     }
     Ok(())
+}
+
+fn names(batch: &RecordBatch) -> Vec<String> {
+    let schema = batch.schema();
+    let fields = schema.fields().iter();
+    fields.map(|field| field.name().clone()).collect()
 }
 
 /// An array whose nested fields say nothing of themselves: the data alone counts.
@@ -208,7 +230,7 @@ async fn what_is_read_is_written() -> Result<()> {
         let differences = format!(
             "SELECT count(*) || coalesce(': ' || min(left(format('row %s: %s, %s', id, a, b), 300)), '')
              FROM (SELECT id, s.{name}::text AS a, c.{name}::text AS b
-                   FROM served s JOIN copy c USING (id)) AS joined
+                   FROM served s FULL JOIN copy c USING (id)) AS joined
              WHERE a IS DISTINCT FROM b"
         );
         assert_eq!(value(&client, &differences).await?, "0", "{name}");
@@ -218,7 +240,7 @@ async fn what_is_read_is_written() -> Result<()> {
 
 async fn serve(database: &Database<'_>) -> Result<()> {
     let client = database.sql().await?;
-    let seed = format!("SELECT setseed({})", (seed() % 1000) as f64 / 1000.0);
+    let seed = format!("SELECT setseed({})", (seed()? % 1000) as f64 / 1000.0);
     client.batch_execute(&seed).await?;
     client.batch_execute(SERVED).await?;
     Ok(())

@@ -10,7 +10,7 @@ mod types;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
@@ -23,7 +23,7 @@ use crate::context::{Context, close};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::formats::{self, Format, Opened, Source, Types, Wanted};
-use crate::interrupt::or_interrupt_commit;
+use crate::interrupt::{Commit, or_interrupt, or_interrupt_commit};
 use crate::output;
 use crate::output::progress::Progress;
 
@@ -33,6 +33,13 @@ const WAITING: usize = 3;
 /// How many bytes of Arrow data cross into the connector at once, about.
 /// Files have batches of any size; this is well below the transfer limit.
 const SLICE_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long after the end of a pipe a signal is waited for, which may have ended the program
+/// that wrote to it.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// How long the server has to tell the columns of a table that was imported.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs the command.
 ///
@@ -45,9 +52,9 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let given = types::given(&args, format)?;
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
-    let committing = AtomicBool::new(false);
-    let mut imported = or_interrupt_commit(canceller, &committing, async {
-        let imported = import(&mut connection, &args, source, format, &given, &committing).await;
+    let commit = Commit::default();
+    let mut imported = or_interrupt_commit(canceller, &commit, async {
+        let imported = import(&mut connection, &args, source, format, &given, &commit).await;
         imported.map_err(|error| match output::error::exit(&error) {
             // Then rows may have been imported.
             Some(Exit::OutcomeUnknown) => error,
@@ -59,9 +66,12 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     let receipt = connection.receipt();
     if context.json {
         let schema = args.table.schema.as_deref();
-        let columns = connection.columns(schema, Some(&args.table.name)).await;
-        // The import is done; not to know this is none of its failures.
-        let columns = columns.unwrap_or_default();
+        // The import is done; not to know this, or not in time, is none of its failures.
+        let columns = or_interrupt(Some(connection.canceller()), async {
+            let columns = connection.columns(schema, Some(&args.table.name));
+            Ok(tokio::time::timeout(PATIENCE, columns).await??)
+        });
+        let columns = columns.await.unwrap_or_default();
         close(connection).await;
         let summary = summary::for_machines(&args, &imported, &given, &columns, &receipt);
         return output::json(&summary);
@@ -77,13 +87,14 @@ async fn import(
     source: Source,
     format: Format,
     given: &[(String, String)],
-    committing: &AtomicBool,
+    commit: &Commit,
 ) -> anyhow::Result<Imported> {
     let progress = Progress::new(None);
     let types = match format {
         Format::Csv | Format::Jsonl => types::of_text(connection, args, given).await?,
         Format::Parquet | Format::Arrow => Types::default(),
     };
+    let piped = matches!(source, Source::Pipe(_));
     let wanted = Wanted {
         columns: args.columns.clone(),
         types,
@@ -91,7 +102,8 @@ async fn import(
     let decoding = tokio::task::spawn_blocking(move || formats::decoder(format, source, &wanted));
     let opened = decoding.await.context("the decoder stopped")??;
     types::check(args, given, &opened.schema)?;
-    write(connection, args, opened, given, (progress, committing)).await
+    let last = LastStep { commit, piped };
+    write(connection, args, opened, given, (progress, last)).await
 }
 
 /// Opens the file, and tells its format and its size.
@@ -116,11 +128,31 @@ fn open(args: &ImportArgs) -> Result<(Source, Format, Option<u64>), Failure> {
             Failure::file(format!("{} is a folder", args.file.display())).hint("name a file in it"),
         );
     }
-    Ok((
-        Source::File(file),
-        format,
-        metadata.is_file().then_some(metadata.len()),
-    ))
+    Ok(match metadata.is_file() {
+        true => (Source::File(file), format, Some(metadata.len())),
+        false => (Source::Pipe(Box::new(file)), format, None),
+    })
+}
+
+/// The way to the commit.
+struct LastStep<'c> {
+    commit: &'c Commit,
+    /// Whether the rows came through a pipe.
+    piped: bool,
+}
+
+impl LastStep<'_> {
+    /// Goes on only if nobody wants to stop.
+    async fn begin(self, dry_run: bool) -> Result<(), Failure> {
+        if self.piped {
+            // Had a Ctrl-C ended the program that wrote, it would have reached this one as well.
+            tokio::time::sleep(GRACE).await;
+        }
+        match dry_run {
+            true => self.commit.check(),
+            false => self.commit.begin(),
+        }
+    }
 }
 
 async fn write(
@@ -132,7 +164,7 @@ async fn write(
         batches,
     }: Opened,
     given: &[(String, String)],
-    (mut progress, committing): (Progress, &AtomicBool),
+    (mut progress, last): (Progress, LastStep<'_>),
 ) -> anyhow::Result<Imported> {
     progress.expect(rows);
     let (sender, mut decoded) = mpsc::channel(WAITING);
@@ -166,7 +198,7 @@ async fn write(
         (false, Mode::Upsert) => "sent; merging them with the table",
         (false, _) => "sent; committing",
     });
-    committing.store(!args.dry_run, Ordering::SeqCst);
+    last.begin(args.dry_run).await?;
     let report = sink.finish().await.map_err(advised)?;
     Ok(Imported {
         schema,

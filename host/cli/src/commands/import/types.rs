@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
-use dagflux_host::{Connection, ErrorKind, ReadOptions, TableName};
+use dagflux_host::{Connection, Error, ErrorKind, ReadOptions, TableName};
 
 use crate::args::{ImportArgs, Mode};
 use crate::failure::Failure;
@@ -188,7 +188,7 @@ pub async fn of_text(
     given: &[(String, String)],
 ) -> anyhow::Result<Types> {
     if args.mode() == Mode::Create {
-        return Ok(Types::Inferred(in_arrow(connection, given).await));
+        return Ok(Types::Inferred(in_arrow(connection, given).await?));
     }
     let table = of_table(connection, &args.table).await?;
     Ok(table.map(Types::Table).unwrap_or_default())
@@ -210,19 +210,35 @@ async fn of_table(
 
 /// The Arrow types that the server's types become. A type that cannot be asked for like this
 /// goes as text, and is refused by the write itself if it is none.
-async fn in_arrow(connection: &mut Connection, given: &[(String, String)]) -> Vec<Field> {
+///
+/// # Errors
+/// When the server did not answer: that says nothing of the type.
+async fn in_arrow(
+    connection: &mut Connection,
+    given: &[(String, String)],
+) -> Result<Vec<Field>, Error> {
     let mut fields = Vec::new();
     for (name, kind) in given {
         // A query: whatever the text is, the server runs one statement, and changes nothing.
         let sql = format!("SELECT CAST(NULL AS {kind}) AS given");
         let field = match connection.query(&sql).await {
             Ok(stream) => stream.schema().fields().first().cloned(),
-            Err(_) => None,
+            Err(error) if is_of_the_type(error.kind()) => None,
+            Err(error) => return Err(error),
         };
         let text = || Field::new(name, DataType::Utf8, true);
         fields.push(field.map_or_else(text, |field| field.as_ref().clone().with_name(name)));
     }
-    fields
+    Ok(fields)
+}
+
+/// Whether a failure to ask for a type may come from the type.
+fn is_of_the_type(kind: ErrorKind) -> bool {
+    use ErrorKind::*;
+    matches!(
+        kind,
+        Syntax | Statement | UnsupportedStatement | SchemaNotFound | PermissionDenied | Value
+    )
 }
 
 #[cfg(test)]
@@ -245,6 +261,21 @@ mod tests {
             .map(|(name, kind)| (name.as_str(), kind.as_str()))
             .collect();
         assert_eq!(columns, expected);
+    }
+
+    #[test]
+    fn what_says_nothing_of_a_type() {
+        let others: Vec<ErrorKind> = (ErrorKind::ALL.iter().copied())
+            .filter(|kind| is_of_the_type(*kind))
+            .collect();
+        assert_eq!(others.len(), 6);
+        for kind in [
+            ErrorKind::Cancelled,
+            ErrorKind::ConnectionLost,
+            ErrorKind::StatementTimeout,
+        ] {
+            assert!(!is_of_the_type(kind), "{kind}");
+        }
     }
 
     #[test]

@@ -2,11 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 
 use crate::failure::Failure;
-use crate::formats::infer::{BATCH_BYTES, BATCH_ROWS, Nature, TextBatch, TextRows};
+use crate::formats::infer::{BATCH_BYTES, BATCH_ROWS, TextBatch, TextColumn, TextRows};
 
 /// The longest record that is read, with what its fields take. Longer ones come
 /// from a quote that is never closed, which would otherwise read the rest of the
@@ -241,11 +240,9 @@ impl TextRows for CsvRows {
             first_row,
             rows,
             names: self.names.clone(),
-            natures: vec![Nature::Any; self.names.len()],
-            columns: columns
-                .iter_mut()
-                .map(|column| column.finish())
-                .collect::<Vec<StringArray>>(),
+            columns: (columns.iter_mut())
+                .map(|column| TextColumn::bare(column.finish()))
+                .collect(),
         }))
     }
 
@@ -257,6 +254,7 @@ impl TextRows for CsvRows {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::StringArray;
 
     type Rows = Vec<Vec<Option<String>>>;
 
@@ -278,7 +276,7 @@ mod tests {
                     batch
                         .columns
                         .iter()
-                        .map(|column| column.iter().nth(row).flatten().map(str::to_owned))
+                        .map(|column| column.text.iter().nth(row).flatten().map(str::to_owned))
                         .collect(),
                 );
             }

@@ -1,5 +1,6 @@
 //! JSON as values.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -125,6 +126,19 @@ impl Column<'_> {
         })
     }
 
+    /// The object of a row; none for null.
+    fn object(&self, at: usize) -> Result<Option<Object<'_>>, Failure> {
+        let object: Option<Object> = self.parsed(at, "object")?;
+        let twice = object.as_ref().and_then(Object::twice);
+        match twice {
+            Some(key) => {
+                let why = format!("the key \"{}\" is there twice", key.escape_debug());
+                Err(misfit(self.name, (self.row)(at), &why, self.json.value(at)))
+            }
+            None => Ok(object),
+        }
+    }
+
     /// The lengths of the lists, what is in them, and which are NULL. Lists of a fixed `length`
     /// have that many items even if they are NULL.
     fn list(
@@ -159,7 +173,7 @@ impl Column<'_> {
         let mut parts: Vec<Parts> = fields.iter().map(|_| Parts::default()).collect();
         let mut valid = Vec::with_capacity(self.json.len());
         for at in 0..self.json.len() {
-            let object: Option<Object> = self.parsed(at, "object")?;
+            let object = self.object(at)?;
             valid.push(object.is_some());
             let entries = object.map(|object| object.0).unwrap_or_default();
             if let Some((key, _)) =
@@ -207,7 +221,7 @@ impl Column<'_> {
         let mut lengths = Vec::with_capacity(self.json.len());
         let mut valid = Vec::with_capacity(self.json.len());
         for at in 0..self.json.len() {
-            let object: Option<Object> = self.parsed(at, "object")?;
+            let object = self.object(at)?;
             valid.push(object.is_some());
             let entries = object.map(|object| object.0).unwrap_or_default();
             lengths.push(entries.len());
@@ -271,6 +285,15 @@ fn nulls(valid: Vec<bool>) -> Option<NullBuffer> {
 
 /// An object's entries, in order, each with its own text.
 struct Object<'d>(Vec<(String, &'d RawValue)>);
+
+impl Object<'_> {
+    /// A key that is there more than once.
+    fn twice(&self) -> Option<&str> {
+        let mut known = HashSet::with_capacity(self.0.len());
+        let mut keys = self.0.iter().map(|(key, _)| key.as_str());
+        keys.find(|key| !known.insert(*key))
+    }
+}
 
 impl<'d> Deserialize<'d> for Object<'d> {
     fn deserialize<D: Deserializer<'d>>(from: D) -> Result<Self, D::Error> {

@@ -138,9 +138,14 @@ fn faults_name_row_and_place() {
             "row 8, column \"c.a\": this is no whole number that fits the column: \"1.5\"",
         ),
         (
-            list(record),
+            list(record.clone()),
             "[{\"a\":1},{\"b\":1}]",
             "row 8, column \"c\": the column's records have no \"b\": \"{\\\"b\\\":1}\"",
+        ),
+        (
+            record.clone(),
+            "{\"a\":1,\"a\":2}",
+            "row 8, column \"c\": the key \"a\" is there twice: \"{\\\"a\\\":1,\\\"a\\\":2}\"",
         ),
         (
             vector,

@@ -12,13 +12,17 @@
 //! | interval | `1 mons 2 days 3 hours 4.5 secs` |
 //! | list, record, map | JSON, as [`super::json`] writes it: `[1,null,2]`, `{"a":1}` |
 
+mod era;
+mod limit;
 mod read;
 mod write;
 
 use arrow_array::{Array, ArrayRef, make_array};
 use arrow_schema::{ArrowError, DataType, Field};
 
-pub use read::{fits, from_text, from_text_at, misfit};
+pub use era::with_eras;
+pub use limit::Limit;
+pub use read::{fits, from_text, from_text_at, kept, misfit};
 pub use write::to_text;
 
 /// UTC as an offset. Zones by their name would need the whole time zone

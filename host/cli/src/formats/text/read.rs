@@ -10,7 +10,7 @@ use arrow_cast::parse::Parser;
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field};
 
-use super::{in_utc, is_uuid, renamed};
+use super::{Limit, in_utc, is_uuid, renamed};
 use crate::failure::Failure;
 use crate::formats::json;
 
@@ -24,7 +24,7 @@ pub fn fits(text: &StringArray, kind: &DataType) -> bool {
 ///
 /// # Errors
 /// Names the row and the column of the first text that is no such value, and
-/// of a decimal with more digits than the type keeps.
+/// of a number or a time with more digits than the type keeps.
 pub fn from_text(field: &Field, text: &StringArray, first_row: u64) -> Result<ArrayRef, Failure> {
     from_text_at(field, field.name(), text, &|at| first_row + at as u64)
 }
@@ -89,15 +89,10 @@ pub fn from_text_at(
             }
             return Ok(Arc::new(out.finish()));
         }
-        DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale) => {
-            let most = usize::try_from(*scale).unwrap_or(0);
-            for row in (0..text.len()).filter(|row| text.is_valid(*row)) {
-                if decimals(text.value(row)) > most {
-                    return Err(wrong(row, &format!("the column keeps {most} decimals")));
-                }
-            }
-        }
         _ => {}
+    }
+    if let Some(limit) = Limit::of(field) {
+        kept(limit, name, text, row)?;
     }
     let options = CastOptions {
         safe: true,
@@ -115,6 +110,23 @@ pub fn from_text_at(
     match (0..text.len()).find(|row| text.is_valid(*row) && values.is_null(*row)) {
         Some(row) => Err(wrong(row, &format!("this is no {}", word(kind)))),
         None => Ok(values),
+    }
+}
+
+/// Checks that a column keeps every value as it is. `row` is as for [`from_text_at`].
+///
+/// # Errors
+/// Names the row and the column of the first value that it does not.
+pub fn kept(
+    limit: Limit,
+    name: &str,
+    text: &StringArray,
+    row: &dyn Fn(usize) -> u64,
+) -> Result<(), Failure> {
+    let lost = |at: &usize| text.is_valid(*at) && limit.drops_from(text.value(*at));
+    match (0..text.len()).find(lost) {
+        Some(at) => Err(misfit(name, row(at), &limit.words(), text.value(at))),
+        None => Ok(()),
     }
 }
 
@@ -154,16 +166,6 @@ fn far_year(text: &str) -> Option<i64> {
     let days = i64::from(Date32Type::parse(date)?);
     let micros = Time64MicrosecondType::parse(time.strip_suffix('Z').unwrap_or(time))?;
     days.checked_mul(86_400_000_000)?.checked_add(micros)
-}
-
-/// How many decimals a number has that are not trailing zeros.
-fn decimals(number: &str) -> usize {
-    match number.split_once('.') {
-        Some((_, fraction)) if !fraction.contains(['e', 'E']) => {
-            fraction.trim().trim_end_matches('0').len()
-        }
-        _ => 0,
-    }
 }
 
 fn unhex(digits: &str) -> Option<Vec<u8>> {
