@@ -458,7 +458,7 @@ fn a_dry_run_never_has_an_unknown_outcome() {
                 .map_err(|error| error.kind()),
             outcome
         );
-        assert!(!contains(&told, b"COMMIT"));
+        assert!(!contains(&told, b"COMMIT\0"));
     }
 }
 
