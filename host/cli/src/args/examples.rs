@@ -66,4 +66,6 @@ Types: Parquet and Arrow files have them. For csv and jsonl, text for a table th
 by the server; what it would round is refused. For a table that is created, types are inferred
 from the first 16,384 rows or 8 MiB, and hold for all rows, unless --type or --schema gives
 them, in the server's words. In csv, nothing between commas is NULL and \"\" is the empty text.
-Lists, records and maps are JSON, as in exports, or in the server's own notation.";
+Lists, records and maps are JSON, as in exports, or in the server's own notation.
+
+Compressed files: Parquet with Snappy, Zstandard, gzip and LZ4, Arrow with LZ4 and Zstandard.";

@@ -120,3 +120,33 @@ fn opened(
 fn damaged(error: ArrowError) -> Failure {
     unreadable("Arrow IPC file", error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{ArrayRef, StringArray};
+    use arrow_ipc::CompressionType;
+    use arrow_ipc::writer::IpcWriteOptions;
+
+    /// As Feather files are.
+    #[test]
+    fn compressed_files() {
+        let words = StringArray::from(vec![Some("word".repeat(100)); 1000]);
+        let batch = RecordBatch::try_from_iter([("w", Arc::new(words) as ArrayRef)]).unwrap();
+        for codec in [CompressionType::LZ4_FRAME, CompressionType::ZSTD] {
+            let path = tempfile::NamedTempFile::new().unwrap();
+            let options = IpcWriteOptions::default()
+                .try_with_compression(Some(codec))
+                .unwrap();
+            let file = path.reopen().unwrap();
+            let mut writer =
+                FileWriter::try_new_with_options(file, &batch.schema(), options).unwrap();
+            writer.write(&batch).unwrap();
+            writer.finish().unwrap();
+            assert!(path.as_file().metadata().unwrap().len() < 100_000);
+            let opened = open(Source::File(path.reopen().unwrap()), None).unwrap();
+            let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+            assert_eq!(batches[0].columns(), batch.columns(), "{codec:?}");
+        }
+    }
+}

@@ -99,6 +99,7 @@ pub fn open(file: File, columns: Option<&[String]>) -> anyhow::Result<Opened> {
     let names = builder.schema().fields().iter().map(|field| field.name());
     let chosen = chosen(columns, names)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), chosen);
+    readable(builder.metadata())?;
     let batch_rows = batch_rows(builder.metadata(), &mask);
     let reader = builder
         .with_projection(mask)
@@ -125,6 +126,23 @@ pub fn open(file: File, columns: Option<&[String]>) -> anyhow::Result<Opened> {
         rows,
         batches: Box::new(batches),
     })
+}
+
+/// Checks that the file is compressed in a way that can be undone here.
+fn readable(file: &ParquetMetaData) -> Result<(), Failure> {
+    let chunks = file.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let mut codecs = chunks.map(|column| column.compression());
+    match codecs.find(|codec| matches!(codec, Compression::BROTLI(_) | Compression::LZO)) {
+        None => Ok(()),
+        Some(codec) => {
+            let name = codec.to_string();
+            let name = name.split('(').next().unwrap_or_default();
+            Err(Failure::file(format!(
+                "the file is compressed with {name}, which is not read"
+            ))
+            .hint("write it again with Snappy, Zstandard, gzip, LZ4 or no compression"))
+        }
+    }
 }
 
 /// How many rows a batch has, so that it takes about [`BATCH_BYTES`] of the widest rows.
@@ -287,6 +305,56 @@ mod tests {
         let opened = open(path.reopen().unwrap(), Some(&[name])).unwrap();
         let one: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
         assert_eq!(one[0].columns(), &batch.columns()[last..]);
+    }
+
+    #[test]
+    fn compressed_files() {
+        let words = StringArray::from(vec![Some("word"); 1000]);
+        let batch = RecordBatch::try_from_iter([("w", Arc::new(words) as ArrayRef)]).unwrap();
+        for codec in [
+            Compression::UNCOMPRESSED,
+            Compression::SNAPPY,
+            Compression::GZIP(Default::default()),
+            Compression::LZ4,
+            Compression::LZ4_RAW,
+            Compression::ZSTD(Default::default()),
+        ] {
+            let path = tempfile::NamedTempFile::new().unwrap();
+            let properties = WriterProperties::builder().set_compression(codec).build();
+            let mut writer =
+                ArrowWriter::try_new(path.reopen().unwrap(), batch.schema(), Some(properties))
+                    .unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let opened = open(path.reopen().unwrap(), None).unwrap();
+            let batches: Vec<RecordBatch> = opened.batches.collect::<Result<_, _>>().unwrap();
+            assert_eq!(batches[0].columns(), batch.columns(), "{codec}");
+        }
+    }
+
+    /// Nobody here writes such a file, so the metadata is made by hand.
+    #[test]
+    fn compression_that_is_not_read() {
+        use parquet::file::metadata::{ColumnChunkMetaData, FileMetaData};
+        use parquet::schema::parser::parse_message_type;
+        use parquet::schema::types::SchemaDescriptor;
+
+        let schema = parse_message_type("message m { required int32 n; }").unwrap();
+        let schema = Arc::new(SchemaDescriptor::new(Arc::new(schema)));
+        let column = ColumnChunkMetaData::builder(schema.column(0))
+            .set_compression(Compression::BROTLI(Default::default()))
+            .build()
+            .unwrap();
+        let group = RowGroupMetaData::builder(schema.clone())
+            .set_column_metadata(vec![column])
+            .build()
+            .unwrap();
+        let file = FileMetaData::new(1, 0, None, None, schema, None);
+        let failure = readable(&ParquetMetaData::new(file, vec![group])).unwrap_err();
+        assert_eq!(
+            failure.message,
+            "the file is compressed with BROTLI, which is not read"
+        );
     }
 
     /// Batches are bounded by what is in them, and by what a dictionary repeats.
