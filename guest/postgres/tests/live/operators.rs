@@ -112,7 +112,11 @@ fn nothing_that_is_planted_in_the_search_path_runs() {
         ])?;
         for dry_run in [true, false] {
             let with = |options: WriteOptions| WriteOptions { dry_run, ..options };
-            run(&session, "made", &wide(1)?, &with(mode(WriteMode::Create)))??;
+            let typed = WriteOptions {
+                types: vec![("m".to_owned(), "mood".to_owned())],
+                ..mode(WriteMode::Create)
+            };
+            run(&session, "made", &wide(1)?, &with(typed))??;
             for (at, options) in [
                 mode(WriteMode::Append),
                 upsert(&[], Duplicates::Fail),
