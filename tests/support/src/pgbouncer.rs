@@ -340,7 +340,7 @@ impl Program {
         if let Some(program) = Self::find()? {
             return Ok(program);
         }
-        let folder = cache::provide(&package_folder(), |folder| unpack(folder)).context(
+        let folder = cache::provide(&package_folder(), unpack).context(
             "PgBouncer is not installed and could not be fetched; install it, without having \
              to start it (Debian: `apt-get install pgbouncer`)",
         )?;
