@@ -2,6 +2,7 @@
 
 mod differences;
 mod journey;
+mod matrix;
 mod pooler;
 mod sample;
 mod settings;
