@@ -11,6 +11,7 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
+use crate::encryption::Encryption;
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
@@ -56,6 +57,11 @@ impl Connection {
             shared,
             batch: options.batch,
         })
+    }
+
+    /// How the connection is encrypted; none if it is not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        self.shared.broker.encryption()
     }
 
     /// Looks whether the connection is fit to be used.
