@@ -31,6 +31,7 @@ mod instance;
 mod ipc;
 pub mod policy;
 mod registry;
+mod report;
 mod secrets;
 mod session;
 mod sink;
@@ -48,11 +49,15 @@ pub use descriptor::{
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use policy::{Limits, Policy};
 pub use registry::Registry;
+pub use report::{
+    CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,
+    Verdict,
+};
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use stream::RowStream;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Finding, Generation, Loss, LossPolicy,
-    Notice, OnLoss, Outcome, ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo,
-    TableKind, TableName, WriteMode, WriteOptions, WriteReport,
+    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
+    OnLoss, Outcome, ReadOptions, Receipt, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
+    WriteOptions, WriteReport,
 };
