@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::descriptor::{Descriptor, Field, FieldKind, Role};
 use crate::error::{Error, ErrorKind, Fault, Result};
+use crate::policy::tls::TlsMode;
+use crate::settings::Settings;
 
 /// A value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,7 +138,7 @@ impl Config {
         for name in given.filter(|name| descriptor.field(name).is_none()) {
             faults.push(Fault::new(name, unknown_field(name, descriptor)));
         }
-        for field in &descriptor.fields {
+        for field in descriptor.all_fields() {
             let name = &field.name;
             let in_secrets = sensitive.contains(&name.as_str());
             match self.values.get(name) {
@@ -162,11 +164,17 @@ impl Config {
                 None => {}
             }
         }
+        if faults.is_empty()
+            && let Err(found) = Settings::read(self, descriptor, sensitive)
+        {
+            faults = found;
+        }
         faults
     }
 
-    /// What the connector sees in `wasi:config/store`, defaults filled in.
-    pub(crate) fn store(&self, descriptor: &Descriptor) -> BTreeMap<String, String> {
+    /// What the connector sees in `wasi:config/store`, defaults filled in, with what `mode`
+    /// makes of the TLS switch. The host's own fields are not there.
+    pub(crate) fn store(&self, descriptor: &Descriptor, mode: TlsMode) -> BTreeMap<String, String> {
         let mut store = BTreeMap::new();
         for field in descriptor.fields.iter().filter(|field| !field.sensitive) {
             let value = self
@@ -182,14 +190,21 @@ impl Config {
                 crate::policy::network::ENDPOINT_ALIAS.to_owned(),
             );
         }
+        if let Some(switch) = descriptor.field_with_role(Role::TlsSwitch) {
+            let value = match mode {
+                TlsMode::Disable => "false",
+                TlsMode::Prefer => "if-offered",
+                TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull => "true",
+            };
+            store.insert(switch.name.clone(), value.to_owned());
+        }
         store
     }
 }
 
 fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
     let nearest = descriptor
-        .fields
-        .iter()
+        .all_fields()
         .map(|field| (distance(name, &field.name), &field.name))
         .min()
         .filter(|(distance, known)| *distance <= known.len().div_ceil(3).max(1));
@@ -211,9 +226,14 @@ fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
 
 fn value_fault(field: &Field, value: &Value) -> Option<Fault> {
     let name = &field.name;
-    if value.kind() != field.kind {
+    let fits = match (value.kind(), field.kind) {
+        (FieldKind::Text, FieldKind::File) => true,
+        (given, wanted) => given == wanted,
+    };
+    if !fits {
         let wanted = match field.kind {
             FieldKind::Text | FieldKind::Secret => "text",
+            FieldKind::File => "the path of a file",
             FieldKind::Integer => "a whole number",
             FieldKind::Boolean => "true or false",
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::descriptor as wit;
 use crate::error::{Error, ErrorKind, Result};
+use crate::settings;
 
 /// Everything there is to know about a connector without connecting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,7 +26,27 @@ pub struct Descriptor {
     pub dialect: Dialect,
     /// The connection form, in order.
     pub fields: Vec<Field>,
+    /// The host's own fields beside those of the form: encryption, timeouts. No
+    /// connector sees them.
+    pub settings: Vec<Field>,
+    /// How its protocol goes over to TLS; none if it cannot.
+    pub tls: Option<TlsUpgrade>,
 }
+
+/// How a protocol goes over to TLS: all that passes in the clear before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TlsUpgrade {
+    /// What the client sends to ask for it.
+    pub request: Vec<u8>,
+    /// The server's answer when it goes on.
+    pub accepted: Vec<u8>,
+    /// The server's answer when it does not.
+    pub refused: Vec<u8>,
+}
+
+/// The most bytes of each part of a [`TlsUpgrade`]. PostgreSQL needs 8, MySQL 36.
+const UPGRADE_BYTES: usize = 64;
 
 /// What a connector can do; what is absent it cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,6 +153,9 @@ pub struct Field {
     pub help: String,
     /// What the host does with it.
     pub role: Role,
+    /// The values it can have; any, if none are named.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub choices: &'static [&'static str],
 }
 
 /// What a field holds.
@@ -147,6 +171,8 @@ pub enum FieldKind {
     Boolean,
     /// A secret: used, never shown.
     Secret,
+    /// The path of a file, or the text that it would hold.
+    File,
 }
 
 impl FieldKind {
@@ -157,6 +183,7 @@ impl FieldKind {
             Self::Integer => "integer",
             Self::Boolean => "boolean",
             Self::Secret => "secret",
+            Self::File => "file",
         }
     }
 }
@@ -181,9 +208,14 @@ pub enum Role {
 }
 
 impl Descriptor {
-    /// The field of the name `name`.
+    /// The field of the name `name`, of the form or the host's own.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.name == name)
+        self.all_fields().find(|field| field.name == name)
+    }
+
+    /// Every field of a connection: those of the form, then the host's own.
+    pub fn all_fields(&self) -> impl Iterator<Item = &Field> {
+        self.fields.iter().chain(&self.settings)
     }
 
     /// The field of the role `role`.
@@ -198,10 +230,10 @@ impl Descriptor {
     pub fn json_schema(&self) -> serde_json::Value {
         use serde_json::{Map, Value, json};
         let mut properties = Map::new();
-        for (order, field) in self.fields.iter().enumerate() {
+        for (order, field) in self.all_fields().enumerate() {
             let mut property = Map::new();
             let json_type = match field.kind {
-                FieldKind::Text | FieldKind::Secret => "string",
+                FieldKind::Text | FieldKind::Secret | FieldKind::File => "string",
                 FieldKind::Integer => "integer",
                 FieldKind::Boolean => "boolean",
             };
@@ -212,6 +244,9 @@ impl Descriptor {
             if field.role == Role::EndpointPort {
                 property.insert("minimum".into(), json!(1));
                 property.insert("maximum".into(), json!(65_535));
+            }
+            if !field.choices.is_empty() {
+                property.insert("enum".into(), json!(field.choices));
             }
             if field.sensitive {
                 property.insert("airbyte_secret".into(), json!(true));
@@ -224,15 +259,14 @@ impl Descriptor {
                 let default = match field.kind {
                     FieldKind::Integer => default.parse::<i64>().map_or(Value::Null, Value::from),
                     FieldKind::Boolean => json!(default == "true"),
-                    FieldKind::Text | FieldKind::Secret => json!(default),
+                    FieldKind::Text | FieldKind::Secret | FieldKind::File => json!(default),
                 };
                 property.insert("default".into(), default);
             }
             properties.insert(field.name.clone(), Value::Object(property));
         }
         let required: Vec<_> = self
-            .fields
-            .iter()
+            .all_fields()
             .filter(|field| field.required && field.default.is_none())
             .map(|field| &field.name)
             .collect();
@@ -247,6 +281,7 @@ impl Descriptor {
     }
 
     pub(crate) fn from_guest(about: wit::About) -> Result<Self> {
+        let fields: Vec<_> = about.fields.into_iter().map(Field::from).collect();
         let descriptor = Self {
             name: about.name,
             title: about.title,
@@ -254,7 +289,13 @@ impl Descriptor {
             category: about.category,
             capabilities: about.capabilities.into(),
             dialect: about.dialect.into(),
-            fields: about.fields.into_iter().map(Field::from).collect(),
+            settings: settings::fields(&fields),
+            fields,
+            tls: about.tls.map(|tls| TlsUpgrade {
+                request: tls.request,
+                accepted: tls.accepted,
+                refused: tls.refused,
+            }),
         };
         let faults = descriptor.faults();
         if faults.is_empty() {
@@ -286,6 +327,9 @@ impl Descriptor {
                 faults.push(format!(
                     "the field name {name:?} is not made of lower-case letters, digits and `_`"
                 ));
+            }
+            if settings::NAMES.contains(&name.as_str()) {
+                faults.push(format!("the field `{name}` is the host's own"));
             }
             if !names.insert(name) {
                 faults.push(format!("there are two fields `{name}`"));
@@ -337,6 +381,24 @@ impl Descriptor {
             }
             if count == 0 && matches!(role, Role::EndpointHost | Role::EndpointPort) {
                 faults.push(format!("no field has the role {role:?}"));
+            }
+        }
+        if let Some(tls) = &self.tls {
+            let TlsUpgrade {
+                request,
+                accepted,
+                refused,
+            } = tls;
+            if [request, accepted, refused]
+                .iter()
+                .any(|part| part.len() > UPGRADE_BYTES)
+            {
+                faults.push(format!(
+                    "its request for TLS or an answer to it is longer than {UPGRADE_BYTES} bytes"
+                ));
+            }
+            if accepted.len() != refused.len() || accepted == refused && !accepted.is_empty() {
+                faults.push("the answers to its request for TLS cannot be told apart".to_owned());
             }
         }
         faults
@@ -442,6 +504,7 @@ impl From<wit::Field> for Field {
                 wit::Role::LoginName => Role::LoginName,
                 wit::Role::LoginPassword => Role::LoginPassword,
             },
+            choices: &[],
         }
     }
 }

@@ -34,20 +34,22 @@ mod registry;
 mod report;
 mod secrets;
 mod session;
+mod settings;
 mod sink;
 mod state;
 mod stream;
 mod types;
 
+pub use broker::tls::certificate::ServerCertificate;
 pub use config::{Config, Value};
 pub use connection::{Canceller, Connection};
 pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
 pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
-    Role, WriteCapabilities,
+    Role, TlsUpgrade, WriteCapabilities,
 };
 pub use error::{Error, ErrorKind, Fault, Result};
-pub use policy::{Limits, Policy};
+pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;
 pub use report::{
     CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,

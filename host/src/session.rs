@@ -118,9 +118,10 @@ impl Session {
         };
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
-        let limit = watch.limits().connect_time;
+        let limit = shared.broker.times.connect;
         let timeout = options
             .statement_timeout
+            .or(shared.broker.times.statement)
             .map(|limit| u32::try_from(limit.as_millis().max(1)).unwrap_or(u32::MAX));
         let options = OpenOptions {
             application_name: options.application_name.clone(),

@@ -33,6 +33,13 @@ const SOURCES: &[Source] = &[
             ("wit/deps/config/world.wit", "config/world.wit"),
         ],
     },
+    Source {
+        name: "wasmtime-wasi-tls",
+        files: &[
+            ("wit/deps/tls/types.wit", "tls/types.wit"),
+            ("wit/deps/tls/world.wit", "tls/world.wit"),
+        ],
+    },
 ];
 
 /// Files that no crate carries, by their SHA-256. wasi:logging has no release.

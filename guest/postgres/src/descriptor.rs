@@ -2,10 +2,14 @@
 
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     About, CancelCapabilities, Capabilities, Dialect, Field, FieldType, Folding, IdentifierLength,
-    LengthUnit, ReadCapabilities, Role, WriteCapabilities,
+    LengthUnit, ReadCapabilities, Role, TlsUpgrade, WriteCapabilities,
 };
 
 use crate::dialect::LONGEST_NAME;
+
+/// Asks the server to go over to TLS: the length of the message and a version number that no
+/// protocol has. Manual: "Message Formats", SSLRequest.
+pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// The whole description.
 pub fn about() -> About {
@@ -33,6 +37,11 @@ pub fn about() -> About {
         },
         dialect: dialect(),
         fields: fields(),
+        tls: Some(TlsUpgrade {
+            request: SSL_REQUEST.into(),
+            accepted: b"S".into(),
+            refused: b"N".into(),
+        }),
     }
 }
 
@@ -149,7 +158,7 @@ fn fields() -> Vec<Field> {
             required: false,
             sensitive: false,
             default: Some("false".into()),
-            help: "Encrypt the connection. Most cloud providers require it.".into(),
+            help: "Encrypt the connection and verify the server, against the certificates this machine trusts. Most cloud providers require it.".into(),
             role: Role::TlsSwitch,
         },
     ]

@@ -90,7 +90,10 @@ impl relational::Guest for Connector {
     }
 
     fn cancel(token: CancelToken) -> Result<(), WitError> {
-        Ok(cancel::send(connect::channel()?, cancel::key(&token)?)?)
+        Ok(cancel::send(
+            connect::second_channel()?,
+            cancel::key(&token)?,
+        )?)
     }
 }
 

@@ -53,7 +53,7 @@ impl Plan {
 /// # Errors
 /// `syntax`, `table-not-found`, `unsupported-statement`, ...: the session is then idle again.
 pub fn prepare(session: &mut Session, sql: &str, choices: &Choices) -> Result<Plan> {
-    session.simple("BEGIN READ ONLY")?;
+    session.start("BEGIN READ ONLY")?;
     session.describe(sql)?;
     let columns = described(session)?;
     let wanted: Vec<_> = columns
@@ -92,7 +92,7 @@ pub fn prepare_table(
     sql: &str,
     choices: &Choices,
 ) -> Result<Plan> {
-    session.simple("BEGIN READ ONLY")?;
+    session.start("BEGIN READ ONLY")?;
     lookup::ask_for_table(session, schema, table)?;
     session.describe(sql)?;
     let known = lookup::of_table(session.gather()?)?;

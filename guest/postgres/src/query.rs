@@ -16,7 +16,7 @@ use crate::plan;
 use crate::protocol::backend::{CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
 use crate::rows::{Rows, Shared};
-use crate::session::unexpected;
+use crate::session::{Session, unexpected};
 use crate::types::ledger::Choices;
 
 /// Runs one statement that returns rows, read-only.
@@ -97,14 +97,29 @@ pub fn outcome(body: &CommandCompleteBody) -> Result<Outcome> {
 
 /// Runs one statement, which takes effect at once.
 ///
+/// It is told the session's settings in the same flight, which makes one transaction of both. A
+/// statement that cannot be part of one, such as VACUUM, is refused by the server before it does
+/// anything, and then runs alone.
+///
 /// # Errors
 /// What the server reports; `unsupported-statement` for a COPY from or to the client.
 pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     let mut session = shared.borrow_mut();
     session.begin()?;
+    match run(&mut session, sql, true) {
+        Err(_) if session.wants_no_transaction() => run(&mut session, sql, false),
+        outcome => outcome,
+    }
+}
+
+fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome> {
+    if with_settings {
+        session.set_for_one_statement()?;
+    }
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
     session.sync();
+    let mut settings = with_settings;
     let mut progress = Progress::Sent;
     let mut outcome = None;
     let mut copy = false;
@@ -113,6 +128,8 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
             .receive()
             .map_err(|error| judged(error, session.is_lost(), progress))?;
         match message {
+            Message::CommandComplete(_) if settings => settings = false,
+            Message::BindComplete if settings => {}
             Message::BindComplete => progress = Progress::Running,
             Message::ParseComplete
             | Message::DataRow(_)

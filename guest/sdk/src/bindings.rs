@@ -13,4 +13,6 @@ wit_bindgen::generate!({
     pub_export_macro: true,
     default_bindings_module: "dagflux_guest::bindings",
     generate_all,
+    // wasi:tls is a draft, and so kept behind a feature of its WIT.
+    features: ["tls"],
 });

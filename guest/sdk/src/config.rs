@@ -69,3 +69,32 @@ pub fn boolean(field: &str) -> Result<bool> {
         .with_attribute("field", field)),
     }
 }
+
+/// Whether the channel to the server is to be encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// It is not.
+    Off,
+    /// Where the server offers it.
+    IfOffered,
+    /// It has to be; the host lets nothing else pass.
+    Required,
+}
+
+/// What the field of the role `tls-switch` asks for. A field without a value asks for nothing.
+///
+/// # Errors
+/// `configuration` when it holds none of the three.
+pub fn encryption(field: &str) -> Result<Encryption> {
+    match text_if_given(field)?.as_deref() {
+        None | Some("false") => Ok(Encryption::Off),
+        Some("if-offered") => Ok(Encryption::IfOffered),
+        Some("true") => Ok(Encryption::Required),
+        Some(_) => Err(Error::new(
+            ErrorKind::Configuration,
+            format!("the field `{field}` is neither `true` nor `false` nor `if-offered`"),
+        )
+        .with_hint(format!("set `{field}` to `true` or `false`"))
+        .with_attribute("field", field)),
+    }
+}

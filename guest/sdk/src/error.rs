@@ -98,6 +98,11 @@ impl Error {
         self.0.kind
     }
 
+    /// The SQLSTATE, where the server gave one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.0.sqlstate.as_deref()
+    }
+
     /// The sentence.
     pub fn message(&self) -> &str {
         &self.0.message

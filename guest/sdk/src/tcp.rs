@@ -1,4 +1,5 @@
-//! TCP over `wasi:sockets`: the one address the host lets a connector reach.
+//! TCP over `wasi:sockets`, encrypted with `wasi:tls` where it has to be: the one address the
+//! host lets a connector reach.
 
 use crate::bindings::wasi::io::poll::{self, Pollable};
 use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
@@ -10,19 +11,78 @@ use crate::bindings::wasi::sockets::network::{
 };
 use crate::bindings::wasi::sockets::tcp::TcpSocket;
 use crate::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket;
+use crate::bindings::wasi::tls::types::{ClientConnection, ClientHandshake};
 use crate::channel::{Channel, ChannelError, Interest};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A connected socket.
+/// A connected socket, in the clear or encrypted.
 ///
 /// The fields are in the order in which they must be dropped: what a stream
-/// gave out before the stream, the streams before the socket.
+/// gave out before the stream, the streams before what they belong to.
 pub struct TcpChannel {
     readable: Pollable,
     writable: Pollable,
     input: InputStream,
     output: OutputStream,
+    tls: Option<ClientConnection>,
     socket: TcpSocket,
+}
+
+impl TcpChannel {
+    /// Encrypts what passes from here on. Whatever the protocol sends to ask for it has
+    /// been sent, and the answer to that been read, to the last byte.
+    ///
+    /// `server` is what the field of the role `endpoint-host` reads as; the host verifies
+    /// the server by its real name.
+    ///
+    /// # Errors
+    /// `tls`.
+    pub fn encrypt(self, server: &str) -> Result<Self> {
+        let Self {
+            readable,
+            writable,
+            input,
+            output,
+            socket,
+            ..
+        } = self;
+        drop((readable, writable));
+        let handshake = ClientHandshake::finish(ClientHandshake::new(server, input, output));
+        let ready = handshake.subscribe();
+        let outcome = loop {
+            match handshake.get() {
+                Some(outcome) => break outcome,
+                None => ready.block(),
+            }
+        };
+        drop(ready);
+        match outcome {
+            Ok(Ok((tls, input, output))) => Ok(Self {
+                readable: input.subscribe(),
+                writable: output.subscribe(),
+                input,
+                output,
+                tls: Some(tls),
+                socket,
+            }),
+            Ok(Err(error)) => Err(Error::new(
+                ErrorKind::Tls,
+                format!(
+                    "the connection could not be encrypted: {}",
+                    error.to_debug_string()
+                ),
+            )
+            .with_hint("check that the port leads to a server that offers encryption")),
+            Err(()) => Err(Error::internal(
+                "the outcome of the handshake was taken before",
+            )),
+        }
+    }
+
+    /// Whether what passes is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
 }
 
 /// Looks `host` up and connects to the first of its addresses that accepts.
@@ -158,6 +218,7 @@ fn connect_to(
         writable: output.subscribe(),
         input,
         output,
+        tls: None,
         socket,
     })
 }

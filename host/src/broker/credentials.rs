@@ -1,13 +1,16 @@
 //! The use of secrets on a connector's behalf.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use postgres_protocol::authentication::md5_hash;
-use postgres_protocol::authentication::sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256};
+use postgres_protocol::authentication::sasl::{
+    ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+};
 
 use super::network::Endpoint;
 use super::socket::Connected;
+use super::tls::layer::Layer;
 use super::{FirstFailure, secret_failed};
 use crate::descriptor::Field;
 use crate::error::{Error, ErrorKind};
@@ -41,6 +44,8 @@ pub struct Credentials {
     failure: Arc<FirstFailure>,
     /// Exchanges begun, on whatever socket: a connection logs in once.
     exchanges: AtomicU32,
+    /// Whether a server has proved, in a login bound to its channel, that it knows the password.
+    bound: Arc<AtomicBool>,
 }
 
 impl Credentials {
@@ -67,7 +72,13 @@ impl Credentials {
             policy,
             failure,
             exchanges: AtomicU32::new(0),
+            bound: Arc::default(),
         }
+    }
+
+    /// Whether the login was bound to the encrypted channel.
+    pub fn is_bound(&self) -> bool {
+        self.bound.load(Relaxed)
     }
 
     /// Tells the connector a value that it may know.
@@ -84,16 +95,28 @@ impl Credentials {
         field: &str,
         mechanisms: &[String],
     ) -> Result<Exchange, Denied> {
-        self.permit(endpoint, field)?;
-        if !mechanisms.iter().any(|offered| offered == SCRAM_SHA_256) {
-            return Err(Denied::Malformed);
-        }
+        self.permit(endpoint, socket, field)?;
+        let offers = |name: &str| mechanisms.iter().any(|offered| offered == name);
+        let end_point = socket.tls().and_then(Layer::end_point);
+        let (mechanism, binding) = match end_point {
+            Some(data) if offers(SCRAM_SHA_256_PLUS) => (
+                SCRAM_SHA_256_PLUS,
+                ChannelBinding::tls_server_end_point(data),
+            ),
+            _ if binding_required(endpoint) => return Err(self.not_bound()),
+            // Says that we could have: a server whose offer was cut out on the way notices.
+            Some(_) if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
+            None if offers(SCRAM_SHA_256) => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+            _ => return Err(Denied::Malformed),
+        };
         let password = self.value(field).await?;
         // Counted only now: a missing password is no exchange.
         self.exchanges.fetch_add(1, Relaxed);
-        let scram = ScramSha256::new(password.expose().as_bytes(), ChannelBinding::unsupported());
+        let scram = ScramSha256::new(password.expose().as_bytes(), binding);
         Ok(Exchange {
             socket: socket.clone(),
+            mechanism,
+            bound: self.bound.clone(),
             state: State::Begun(Box::new(scram)),
         })
     }
@@ -107,7 +130,10 @@ impl Credentials {
         salt: &[u8],
     ) -> Result<String, Denied> {
         login::permit_reveal(&self.fields, name_field)?;
-        self.permit(endpoint, password_field)?;
+        self.permit(endpoint, socket, password_field)?;
+        if binding_required(endpoint) {
+            return Err(self.not_bound());
+        }
         if !self.policy.md5 {
             self.failure.record(
                 Error::new(ErrorKind::PolicyRefused, "the server asks for an MD5 login, which the policy forbids").with_hint(
@@ -130,11 +156,25 @@ impl Credentials {
         ))
     }
 
-    fn permit(&self, endpoint: &Endpoint, field: &str) -> Result<(), Refusal> {
+    /// The failure of a login that is not bound to its channel and has to be.
+    pub fn not_bound(&self) -> Denied {
+        self.failure.record(
+            Error::new(
+                ErrorKind::Authentication,
+                "the login would not be bound to the encrypted channel, and `channel_binding` is require",
+            )
+            .with_hint(
+                "have the server's pg_hba.conf use scram-sha-256 for this login, from PostgreSQL 11 on; a pooler in between cannot \
+                 do it; or set `channel_binding` to prefer",
+            ),
+        );
+        Refusal::InsecureChannel.into()
+    }
+
+    fn permit(&self, endpoint: &Endpoint, socket: &Connected, field: &str) -> Result<(), Refusal> {
         let channel = Channel {
             must_be_secure: endpoint.must_be_secure(),
-            // There is no encrypted channel yet, so none can be verified.
-            is_secure: false,
+            is_secure: socket.tls().is_some(),
             exchanges: self.exchanges.load(Relaxed),
         };
         login::permit_exchange(&self.fields, field, channel)
@@ -163,9 +203,15 @@ impl Credentials {
     }
 }
 
+fn binding_required(endpoint: &Endpoint) -> bool {
+    endpoint.tls().is_some_and(|tls| tls.binding_required)
+}
+
 /// `dagflux:connector/credentials.scram-sha256`: one exchange.
 pub struct Exchange {
     socket: Arc<Connected>,
+    mechanism: &'static str,
+    bound: Arc<AtomicBool>,
     state: State,
 }
 
@@ -178,7 +224,7 @@ enum State {
 impl Exchange {
     /// The mechanism's SASL name.
     pub fn mechanism(&self) -> &'static str {
-        SCRAM_SHA_256
+        self.mechanism
     }
 
     /// The client-first-message; empty once the exchange has gone on.
@@ -217,6 +263,9 @@ impl Exchange {
         self.socket.end_login();
         scram
             .finish(outcome)
-            .map_err(|_| Denied::ServerNotAuthentic)
+            .map_err(|_| Denied::ServerNotAuthentic)?;
+        self.bound
+            .store(self.mechanism == SCRAM_SHA_256_PLUS, Relaxed);
+        Ok(())
     }
 }

@@ -5,23 +5,28 @@
 //! cancel request can be sent from a fresh instance under the same grant.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::Config;
-use crate::descriptor::{Descriptor, Role};
-use crate::error::{Error, ErrorKind, Result};
+use crate::descriptor::{Descriptor, Role, TlsUpgrade};
+use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::policy::redaction::Redactor;
-use crate::policy::{Limits, Policy};
-use crate::secrets::{SecretError, SecretProvider};
+use crate::policy::{Limits, Policy, TlsMode};
+use crate::secrets::{Secret, SecretError, SecretProvider};
+use crate::settings::{self, Settings};
 
 pub mod credentials;
 pub mod log;
 pub mod meter;
 pub mod network;
 pub mod socket;
+pub mod tls;
 
 use credentials::Credentials;
-use network::Endpoint;
+use network::{Endpoint, Target};
+use tls::Tls;
 
 /// What one connection is given: its configuration, one endpoint, and the use
 /// of its secrets.
@@ -37,7 +42,27 @@ pub struct Broker {
     /// The first thing that went wrong on this side of the boundary, with the
     /// words that a connector cannot know.
     pub failure: Arc<FirstFailure>,
+    /// How long things may take.
+    pub times: Times,
 }
+
+/// How long things may take on one connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Times {
+    /// Connecting, login included.
+    pub connect: Duration,
+    /// A statement; the server sees to it.
+    pub statement: Option<Duration>,
+    /// Lying idle.
+    pub idle: Option<Duration>,
+}
+
+/// The upgrade of a protocol that has none.
+static NO_UPGRADE: TlsUpgrade = TlsUpgrade {
+    request: Vec::new(),
+    accepted: Vec::new(),
+    refused: Vec::new(),
+};
 
 /// Remembers why the host refused or failed, while the connector reports the
 /// same failure in the words it has.
@@ -68,6 +93,7 @@ impl Broker {
             credentials: Credentials::none(),
             redactor: Redactor::new(),
             failure: Arc::default(),
+            times: Times::default(),
         }
     }
 
@@ -81,8 +107,8 @@ impl Broker {
     ) -> Result<Self> {
         let mut given = Vec::new();
         let mut redactor = Redactor::new();
-        let mut host = None;
-        for field in descriptor.fields.iter().filter(|field| field.sensitive) {
+        let (mut host, mut address, mut key) = (None, None, None);
+        for field in descriptor.all_fields().filter(|field| field.sensitive) {
             if field.role == Role::LoginPassword {
                 // Asked for only when the server does, but it has to be there.
                 given.push(field.name.as_str());
@@ -96,43 +122,54 @@ impl Broker {
                 continue;
             };
             given.push(&field.name);
+            if field.name == settings::SSL_KEY {
+                key = Some(value);
+                continue;
+            }
             redactor.hide(&field.name, value.expose());
             redactor.hide(&field.name, network::bare(value.expose()));
             if field.role == Role::EndpointHost {
                 host = Some(value);
+            } else if field.name == settings::HOST_ADDRESS {
+                address = Some(value);
             }
         }
         config.validate(descriptor, &given)?;
+        let settings =
+            Settings::read(config, descriptor, &given).map_err(|faults| unusable(&faults))?;
 
-        let store = config.store(descriptor);
-        let of_role = |role| {
-            descriptor
-                .field_with_role(role)
-                .and_then(|field| store.get(&field.name))
-        };
-        let port = of_role(Role::EndpointPort).and_then(|port| port.parse().ok());
-        let tls = of_role(Role::TlsSwitch).is_some_and(|on| on == "true");
+        let store = config.store(descriptor, settings.mode);
+        let port = descriptor
+            .field_with_role(Role::EndpointPort)
+            .and_then(|field| store.get(&field.name))
+            .and_then(|port| port.parse().ok());
         let (Some(host), Some(port)) = (host, port) else {
             return Err(Error::new(
                 ErrorKind::Configuration,
                 "the configuration names no host and port to connect to",
             ));
         };
-        if tls {
-            // Not even an attempt: a connector could ignore the switch.
-            return Err(Error::new(
-                ErrorKind::Tls,
-                "the connection asks for encryption, which this version cannot do yet",
-            )
-            .with_hint("turn Use SSL off if the network to the server can be trusted; otherwise wait for a version with TLS"));
-        }
+        let address = address
+            .map(|address| parse_address(address.expose()))
+            .transpose()?;
+        let tls = match settings.mode {
+            TlsMode::Disable => None,
+            _ => Some(load(settings.clone(), key).await?),
+        };
+        let connect_time = settings.connect_timeout.unwrap_or(limits.connect_time);
         let failure = Arc::<FirstFailure>::default();
-        let endpoint = Endpoint::new(
-            host.expose(),
+        let target = Target {
+            host: host.expose(),
             port,
+            address,
+            upgrade: descriptor.tls.as_ref().unwrap_or(&NO_UPGRADE),
+            keep_alive: settings.keep_alive,
+        };
+        let endpoint = Endpoint::new(
+            target,
             tls,
             policy.network.clone(),
-            limits,
+            connect_time,
             failure.clone(),
         );
         let credentials = Credentials::new(
@@ -147,6 +184,11 @@ impl Broker {
             credentials,
             redactor,
             failure,
+            times: Times {
+                connect: connect_time,
+                statement: settings.statement_timeout,
+                idle: settings.idle_timeout,
+            },
         })
     }
 
@@ -180,6 +222,37 @@ impl Broker {
         }
         redactor
     }
+}
+
+/// Reads certificates, on a thread that may wait.
+async fn load(settings: Settings, key: Option<Secret>) -> Result<Tls> {
+    tokio::task::spawn_blocking(move || Tls::new(&settings, key.as_ref()))
+        .await
+        .unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::Io,
+                "the certificates could not be read",
+            ))
+        })
+}
+
+fn unusable(faults: &[Fault]) -> Error {
+    let reasons: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    Error::new(
+        ErrorKind::Configuration,
+        format!("the configuration cannot be used: {}", reasons.join("; ")),
+    )
+    .with_faults(faults.to_vec())
+}
+
+fn parse_address(text: &str) -> Result<IpAddr> {
+    network::bare(text).parse().map_err(|_| {
+        Error::new(
+            ErrorKind::Configuration,
+            "`host_address` is not an IP address",
+        )
+        .with_hint("write an address such as 10.1.2.3 or 2001:db8::1 there, and the name into the Host field")
+    })
 }
 
 /// The error for a secret that could not be had.

@@ -1,16 +1,19 @@
 //! The one endpoint of a connection: resolved, pinned and dialled by the host.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::FirstFailure;
+use super::socket::Connected;
+use super::tls::layer::Layer;
+use super::tls::{self, Tls};
+use crate::descriptor::TlsUpgrade;
 use crate::error::{Error, ErrorKind};
-use crate::policy::Limits;
 use crate::policy::network::NetworkPolicy;
 
 /// `wasi:sockets/network.network`: a token without a meaning of its own, since
@@ -23,15 +26,36 @@ pub struct Addresses {
     pub done: bool,
 }
 
-/// How long a connection may stay silent before the system asks whether the
-/// other side is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+/// How long to wait for an answer before asking again whether the other side is there.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often to ask: a minute in all, as long as a reboot of a switch.
+const KEEP_ALIVE_RETRIES: u32 = 5;
+
+/// Where a connection leads, as its configuration has it.
+pub struct Target<'a> {
+    /// The host, which the server has to be.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// Where to connect to, if not where the name leads.
+    pub address: Option<IpAddr>,
+    /// How the connector's protocol goes over to TLS.
+    pub upgrade: &'a TlsUpgrade,
+    /// The silence after which to ask whether the other side is there.
+    pub keep_alive: Option<Duration>,
+}
 
 /// The only place a connection can lead to.
 pub struct Endpoint {
     host: String,
     port: u16,
-    tls: bool,
+    /// Where to connect to, if not where the name leads.
+    address: Option<IpAddr>,
+    tls: Option<Tls>,
+    /// The connector's words for asking for encryption.
+    upgrade: TlsUpgrade,
+    keep_alive: Option<Duration>,
     policy: NetworkPolicy,
     /// Together with the look-up less than the time to connect, so that it is the
     /// slow part that is named.
@@ -60,26 +84,92 @@ pub enum DialError {
 }
 
 impl Endpoint {
-    /// The endpoint `host`:`port`, encrypted if `tls`.
+    /// The endpoint of a connection.
     pub fn new(
-        host: &str,
-        port: u16,
-        tls: bool,
+        target: Target<'_>,
+        tls: Option<Tls>,
         policy: NetworkPolicy,
-        limits: &Limits,
+        connect_time: Duration,
         failure: Arc<FirstFailure>,
     ) -> Self {
-        let host = bare(host).to_owned();
         Self {
-            host,
-            port,
+            host: bare(target.host).to_owned(),
+            port: target.port,
+            address: target.address,
             tls,
+            upgrade: target.upgrade.clone(),
+            keep_alive: target.keep_alive,
             policy,
-            lookup_time: limits.connect_time.mul_f32(0.3),
-            dial_time: limits.connect_time.mul_f32(0.5),
+            lookup_time: connect_time.mul_f32(0.3),
+            dial_time: connect_time.mul_f32(0.5),
             failure,
             pinned: Mutex::default(),
             reached: Mutex::default(),
+        }
+    }
+
+    /// The host that the server is verified to be.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// How it is encrypted; none if it is not.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// What may be sent in the clear where the connection has to be encrypted.
+    pub fn tls_request(&self) -> &[u8] {
+        &self.upgrade.request
+    }
+
+    /// How many bytes the answer to it has.
+    pub fn tls_answer(&self) -> usize {
+        self.upgrade.accepted.len()
+    }
+
+    /// Shakes hands on a socket that leads here.
+    ///
+    /// # Errors
+    ///
+    /// What the connector is told; whoever connects is told more.
+    pub async fn shake_hands(&self, socket: &Connected) -> Result<Layer, io::Error> {
+        let Some(tls) = &self.tls else {
+            self.failure.record(
+                Error::new(
+                    ErrorKind::Tls,
+                    "the connector began to encrypt a connection that is not to be encrypted",
+                )
+                .with_hint("turn Use SSL on, or report it to the connector's author"),
+            );
+            return Err(io::ErrorKind::PermissionDenied.into());
+        };
+        match tls.shake_hands(socket, &self.host, self.dial_time).await {
+            Ok(layer) => Ok(layer),
+            Err((failure, shown)) => {
+                self.failure
+                    .record(tls::failure::explain(failure, tls, &self.host, &shown));
+                Err(io::Error::other("the TLS handshake failed"))
+            }
+        }
+    }
+
+    /// The connector is held back from going on in the clear.
+    pub fn refuse_in_the_clear(&self) -> io::Error {
+        self.failure.record(
+            Error::new(
+                ErrorKind::Tls,
+                "the connector tried to go on without encryption, and the connection asks for it; nothing was sent",
+            )
+            .with_hint("report it to the connector's author; turn Use SSL off only if the network to the server can be trusted"),
+        );
+        io::ErrorKind::PermissionDenied.into()
+    }
+
+    /// The server ended the encryption, or did not keep to it.
+    pub fn note_broken_encryption(&self, error: &rustls::Error) {
+        if let (Some(tls), rustls::Error::AlertReceived(alert)) = (&self.tls, error) {
+            self.failure.record(tls::failure::refused(*alert, tls));
         }
     }
 
@@ -90,7 +180,7 @@ impl Endpoint {
 
     /// Whether the connection form asks for encryption.
     pub fn must_be_secure(&self) -> bool {
-        self.tls
+        self.tls.as_ref().is_some_and(|tls| tls.mode.is_mandatory())
     }
 
     /// The addresses it was resolved to.
@@ -111,6 +201,9 @@ impl Endpoint {
         let pinned = self.pinned();
         if !pinned.is_empty() {
             return Ok(pinned);
+        }
+        if let Some(address) = self.address {
+            return self.pin(vec![SocketAddr::new(address, self.port)]);
         }
         let host = self.host.as_str();
         let found = match timeout(self.lookup_time, tokio::net::lookup_host((host, self.port)))
@@ -134,6 +227,10 @@ impl Endpoint {
                 return Err(DialError::TimedOut);
             }
         };
+        self.pin(found)
+    }
+
+    fn pin(&self, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, DialError> {
         let permitted = self.permitted(found)?;
         *self.pinned.lock().unwrap_or_else(PoisonError::into_inner) = permitted.clone();
         Ok(permitted)
@@ -175,16 +272,18 @@ impl Endpoint {
     /// Connects to the first address that answers.
     pub async fn dial(&self) -> Result<TcpStream, DialError> {
         let addresses = self.resolve().await?;
-        let share = self
-            .dial_time
-            .checked_div(u32::try_from(addresses.len()).unwrap_or(1))
-            .unwrap_or(self.dial_time);
+        let end = Instant::now() + self.dial_time;
         let mut last = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses {
+        for (at, address) in addresses.iter().enumerate() {
+            // What one address leaves of its share, the others have.
+            let left = end.saturating_duration_since(Instant::now());
+            let others = u32::try_from(addresses.len().saturating_sub(at)).unwrap_or(1);
+            let share = left.checked_div(others).unwrap_or(left);
             match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    prepare(&stream).map_err(|error| self.refuse(address, error))?;
-                    *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    prepare(&stream, self.keep_alive)
+                        .map_err(|error| self.refuse(address, error))?;
+                    *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(*address);
                     // What failed on the way here has been made good.
                     self.failure.take();
                     return Ok(stream);
@@ -249,9 +348,18 @@ impl std::fmt::Display for SocketName<'_> {
     }
 }
 
-/// Small messages go out at once, and a peer that vanished is noticed.
-fn prepare(stream: &TcpStream) -> io::Result<()> {
+/// Small messages go out at once, and a peer that vanished is noticed: after the silence given,
+/// and five questions without an answer.
+fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let keep_alive = socket2::TcpKeepalive::new().with_time(KEEP_ALIVE);
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+    let socket = socket2::SockRef::from(stream);
+    let Some(silence) = keep_alive else {
+        return socket.set_keepalive(false);
+    };
+    let keep_alive = socket2::TcpKeepalive::new()
+        .with_time(silence)
+        .with_interval(KEEP_ALIVE_INTERVAL);
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
+    let keep_alive = keep_alive.with_retries(KEEP_ALIVE_RETRIES);
+    socket.set_tcp_keepalive(&keep_alive)
 }

@@ -2,22 +2,27 @@
 //!
 //! A socket has no task of its own. What could not be sent at once waits in the
 //! outbox, and goes out whenever the connector waits for either direction.
+//!
+//! It begins in the clear. Where the connection has to be encrypted, a gate lets
+//! nothing but the protocol's request for that pass, and its answer.
 
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio::net::TcpStream;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
 use super::meter::Meter;
 use super::network::{DialError, Endpoint};
+use super::tls::layer::{Layer, NotRead};
+use crate::policy::tls::permit_in_the_clear;
 
 /// The most bytes one read hands over; also what is allocated for it.
 const READ_MOST: usize = 256 * 1024;
@@ -44,17 +49,107 @@ pub struct Connected {
     arrived: Mutex<Vec<u8>>,
     keep_arrived: AtomicBool,
     meter: Arc<Meter>,
+    endpoint: Arc<Endpoint>,
+    /// What has passed in the clear, as long as nothing else may.
+    gate: Mutex<Passed>,
+    tls: OnceLock<Layer>,
+}
+
+/// How many bytes have passed in the clear.
+#[derive(Debug, Default, Clone, Copy)]
+struct Passed {
+    sent: usize,
+    received: usize,
 }
 
 impl Connected {
-    fn new(stream: TcpStream, meter: Arc<Meter>) -> Arc<Self> {
+    fn new(stream: TcpStream, meter: Arc<Meter>, endpoint: Arc<Endpoint>) -> Arc<Self> {
         Arc::new(Self {
             stream,
             outbox: Mutex::default(),
             arrived: Mutex::default(),
             keep_arrived: AtomicBool::new(true),
             meter,
+            endpoint,
+            gate: Mutex::default(),
+            tls: OnceLock::new(),
         })
+    }
+
+    /// The socket itself.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// What counts its bytes.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Where it leads.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// What encrypts it, if anything does. The server has then proved what the
+    /// connection asks it to.
+    pub fn tls(&self) -> Option<&Layer> {
+        self.tls.get()
+    }
+
+    /// Encrypts what passes from here on. What arrived in the clear is no part
+    /// of a login.
+    pub fn encrypt(&self, layer: Layer) {
+        self.arrived().clear();
+        let _ = self.tls.set(layer);
+    }
+
+    /// Whether something arrived that nobody has read, or waits to be sent.
+    pub fn has_early_bytes(&self) -> bool {
+        !self.outbox().is_empty() || self.is_anything_waiting()
+    }
+
+    /// Whether the system has bytes for us, or the end of them.
+    fn is_anything_waiting(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        // A direct peek, because tokio's readiness may lag behind the kernel.
+        match socket2::SockRef::from(&self.stream).peek(&mut byte) {
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+            Ok(_) => true,
+        }
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Passed> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `bytes` may be sent as they are.
+    fn permit_sending(&self, bytes: &[u8]) -> io::Result<()> {
+        if self.tls().is_some() || !self.endpoint.must_be_secure() {
+            return Ok(());
+        }
+        let mut passed = self.gate();
+        let request = self.endpoint.tls_request();
+        if !permit_in_the_clear(request, passed.sent, bytes) {
+            return Err(self.endpoint.refuse_in_the_clear());
+        }
+        passed.sent = passed.sent.saturating_add(bytes.len());
+        Ok(())
+    }
+
+    /// How many of `most` bytes may be received as they are.
+    fn permit_receiving(&self, most: usize) -> io::Result<usize> {
+        if !self.endpoint.must_be_secure() {
+            return Ok(most);
+        }
+        let left = self
+            .endpoint
+            .tls_answer()
+            .saturating_sub(self.gate().received);
+        match left {
+            0 => Err(self.endpoint.refuse_in_the_clear()),
+            left => Ok(left.min(most)),
+        }
     }
 
     fn outbox(&self) -> MutexGuard<'_, BytesMut> {
@@ -74,29 +169,79 @@ impl Connected {
     /// Calls `judge` with the end of what arrived, and whether more is waiting
     /// to be read, or the other side has hung up.
     pub fn with_arrived<T>(&self, judge: impl FnOnce(&[u8], bool) -> T) -> T {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        // A direct peek, because tokio's readiness may lag behind the kernel.
-        let waiting = match socket2::SockRef::from(&self.stream).peek(&mut byte) {
-            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
-            Ok(_) => true,
+        let waiting = match self.tls() {
+            Some(layer) => layer.has_arrived(&self.stream, &mut self.outbox()),
+            None => self.is_anything_waiting(),
         };
         judge(&self.arrived(), waiting)
+    }
+
+    /// Says to the other side that nothing more will be sent.
+    pub fn close_output(&self) {
+        if let Some(layer) = self.tls() {
+            layer.close(&mut self.outbox());
+            // What cannot be sent now goes with the socket.
+            let _ = self.pump();
+        }
     }
 
     fn receive(&self, most: usize) -> StreamResult<Bytes> {
         if most == 0 {
             return Ok(Bytes::new());
         }
-        let mut buffer = BytesMut::with_capacity(most.min(READ_MOST));
+        match self.tls() {
+            Some(layer) => self.receive_decrypted(layer, most.min(READ_MOST)),
+            None => {
+                let most = self
+                    .permit_receiving(most)
+                    .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
+                self.receive_in_the_clear(most.min(READ_MOST))
+            }
+        }
+    }
+
+    fn receive_in_the_clear(&self, most: usize) -> StreamResult<Bytes> {
+        let mut buffer = BytesMut::with_capacity(most).limit(most);
         match self.stream.try_read_buf(&mut buffer) {
             Ok(0) => Err(StreamError::Closed),
             Ok(count) => {
+                let mut passed = self.gate();
+                passed.received = passed.received.saturating_add(count);
+                drop(passed);
                 self.meter.received(count);
+                let buffer = buffer.into_inner();
                 self.keep(&buffer);
                 Ok(buffer.freeze())
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Bytes::new()),
             Err(error) => Err(StreamError::LastOperationFailed(error.into())),
+        }
+    }
+
+    fn receive_decrypted(&self, layer: &Layer, most: usize) -> StreamResult<Bytes> {
+        let mut buffer = BytesMut::new();
+        let received = |count| self.meter.received(count);
+        let outcome = layer.receive(
+            &self.stream,
+            &mut self.outbox(),
+            most,
+            &mut buffer,
+            received,
+        );
+        // What had to be answered goes out at once; if not, with the next write.
+        let _ = self.pump();
+        match outcome {
+            Ok(()) => {
+                self.keep(&buffer);
+                Ok(buffer.freeze())
+            }
+            Err(NotRead::Nothing) => Ok(Bytes::new()),
+            Err(NotRead::Closed) => Err(StreamError::Closed),
+            Err(NotRead::Io(error)) => Err(StreamError::LastOperationFailed(error.into())),
+            Err(NotRead::Tls(error)) => {
+                self.endpoint.note_broken_encryption(&error);
+                Err(StreamError::LastOperationFailed(error.into()))
+            }
         }
     }
 
@@ -146,6 +291,9 @@ impl Connected {
 
     /// Returns when there is something to read, sending meanwhile.
     async fn readable(&self) {
+        if self.tls().is_some_and(Layer::is_readable) {
+            return;
+        }
         if self.outbox().is_empty() {
             let _ = self.stream.readable().await;
             return;
@@ -218,8 +366,13 @@ impl OutputStream for Sender {
         if bytes.len() > OUTBOX.saturating_sub(self.socket.outbox().len()) {
             return Err(StreamError::trap("more was written than permitted"));
         }
-        self.socket.outbox().extend_from_slice(&bytes);
-        let outcome = self.socket.pump();
+        let queued = match self.socket.tls() {
+            Some(layer) => layer.send(&bytes, &mut self.socket.outbox()),
+            None => self.socket.permit_sending(&bytes).map(|()| {
+                self.socket.outbox().extend_from_slice(&bytes);
+            }),
+        };
+        let outcome = queued.and_then(|()| self.socket.pump());
         self.sent(outcome)
     }
 
@@ -246,12 +399,21 @@ pub struct TcpSocket {
     state: State,
 }
 
+/// The two streams of a socket.
+pub fn streams(socket: Arc<Connected>) -> (Receiver, Sender) {
+    let sender = Sender {
+        socket: socket.clone(),
+        failed: false,
+    };
+    (Receiver(socket), sender)
+}
+
 type Dial = Pin<Box<dyn Future<Output = Result<TcpStream, DialError>> + Send>>;
 
 enum State {
     Fresh,
-    Connecting(Dial),
-    Answered(Result<TcpStream, DialError>),
+    Connecting(Arc<Endpoint>, Dial),
+    Answered(Arc<Endpoint>, Result<TcpStream, DialError>),
     Connected(Arc<Connected>),
     Closed,
 }
@@ -268,8 +430,8 @@ impl Default for TcpSocket {
 pub enum Connecting {
     /// Not yet.
     Pending,
-    /// The two streams.
-    Done(Receiver, Sender),
+    /// The connection; [`streams`] gives its two directions.
+    Done(Arc<Connected>),
     /// It failed.
     Failed(DialError),
     /// Nothing was begun.
@@ -282,36 +444,34 @@ impl TcpSocket {
         if !matches!(self.state, State::Fresh) {
             return false;
         }
-        self.state = State::Connecting(Box::pin(async move { endpoint.dial().await }));
+        let dial = {
+            let endpoint = endpoint.clone();
+            async move { endpoint.dial().await }
+        };
+        self.state = State::Connecting(endpoint, Box::pin(dial));
         true
     }
 
     /// Ends connecting, if it has ended.
     pub async fn finish(&mut self, meter: Arc<Meter>) -> Connecting {
-        if let State::Connecting(dial) = &mut self.state {
+        if let State::Connecting(endpoint, dial) = &mut self.state {
             let answer = poll_fn(|context| match dial.as_mut().poll(context) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => Poll::Ready(None),
             })
             .await;
             match answer {
-                Some(answer) => self.state = State::Answered(answer),
+                Some(answer) => self.state = State::Answered(endpoint.clone(), answer),
                 None => return Connecting::Pending,
             }
         }
         match std::mem::replace(&mut self.state, State::Closed) {
-            State::Answered(Ok(stream)) => {
-                let connected = Connected::new(stream, meter);
+            State::Answered(endpoint, Ok(stream)) => {
+                let connected = Connected::new(stream, meter, endpoint);
                 self.state = State::Connected(connected.clone());
-                Connecting::Done(
-                    Receiver(connected.clone()),
-                    Sender {
-                        socket: connected,
-                        failed: false,
-                    },
-                )
+                Connecting::Done(connected)
             }
-            State::Answered(Err(error)) => Connecting::Failed(error),
+            State::Answered(_, Err(error)) => Connecting::Failed(error),
             before => {
                 self.state = before;
                 Connecting::NotBegun
@@ -339,9 +499,9 @@ impl TcpSocket {
 #[async_trait::async_trait]
 impl Pollable for TcpSocket {
     async fn ready(&mut self) {
-        if let State::Connecting(dial) = &mut self.state {
+        if let State::Connecting(endpoint, dial) = &mut self.state {
             let answer = dial.await;
-            self.state = State::Answered(answer);
+            self.state = State::Answered(endpoint.clone(), answer);
         }
     }
 }

@@ -8,6 +8,7 @@ mod credentials;
 mod logging;
 mod sockets;
 mod stdio;
+mod tls;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::p2::bindings as wasi;
@@ -16,6 +17,7 @@ use wasmtime_wasi::{cli, clocks, random};
 use crate::bindings;
 use crate::state::State;
 pub use stdio::LogStream;
+pub use tls::{FutureStreams, Handshake, Secured, Streams};
 
 /// Links everything a connector may import, and nothing else.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -29,6 +31,9 @@ pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     sockets::ip_name_lookup::add_to_linker::<_, HasSelf<State>>(linker, itself)?;
     sockets::tcp::add_to_linker::<_, HasSelf<State>>(linker, itself)?;
     sockets::tcp_create_socket::add_to_linker::<_, HasSelf<State>>(linker, itself)?;
+    let mut draft = bindings::wasi::tls::types::LinkOptions::default();
+    draft.tls(true);
+    bindings::wasi::tls::types::add_to_linker::<_, HasSelf<State>>(linker, &draft, itself)?;
     config::store::add_to_linker::<_, HasSelf<State>>(linker, itself)?;
     logging::logging::add_to_linker::<_, HasSelf<State>>(linker, itself)?;
     contract::types::add_to_linker::<_, HasSelf<State>>(linker, itself)?;

@@ -11,7 +11,8 @@ use crate::bindings::wasi::sockets::network::{
 use crate::bindings::wasi::sockets::tcp::ShutdownType;
 use crate::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp, tcp_create_socket};
 use crate::broker::network::{Addresses, DialError, Network};
-use crate::broker::socket::{BUFFERS, Connecting, TcpSocket};
+use crate::broker::socket::{BUFFERS, Connecting, TcpSocket, streams};
+use crate::imports::Streams;
 use crate::policy::network::{ENDPOINT_ADDRESS, is_endpoint_address, is_endpoint_name};
 use crate::state::State;
 
@@ -127,13 +128,18 @@ impl tcp::HostTcpSocket for State {
             Connecting::Pending => Ok(Err(ErrorCode::WouldBlock)),
             Connecting::NotBegun => Ok(Err(ErrorCode::NotInProgress)),
             Connecting::Failed(error) => Ok(Err(code(error))),
-            Connecting::Done(receiver, sender) => {
+            Connecting::Done(connected) => {
                 self.charge(BUFFERS)?;
+                let (receiver, sender) = streams(connected.clone());
                 let receiver: DynInputStream = Box::new(receiver);
                 let sender: DynOutputStream = Box::new(sender);
                 // Children: what they buffer is charged for as long as the socket lives.
                 let receiver = self.table.push_child(receiver, &socket)?;
                 let sender = self.table.push_child(sender, &socket)?;
+                // What wasi:tls knows them by.
+                self.streams.retain(Streams::is_alive);
+                self.streams
+                    .push(Streams::new(&receiver, &sender, &socket, &connected));
                 Ok(Ok((receiver, sender)))
             }
         }

@@ -67,6 +67,7 @@ mod tests {
             default: None,
             help: String::new(),
             role,
+            choices: &[],
         }
     }
 

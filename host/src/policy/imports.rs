@@ -29,6 +29,7 @@ const PERMITTED: &[&str] = &[
     "wasi:sockets/network",
     "wasi:sockets/tcp",
     "wasi:sockets/tcp-create-socket",
+    "wasi:tls/types",
 ];
 
 /// The imports among `names` that are not permitted, in their order.

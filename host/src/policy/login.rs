@@ -161,6 +161,7 @@ mod tests {
             default: None,
             help: String::new(),
             role,
+            choices: &[],
         }
     }
 

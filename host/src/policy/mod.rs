@@ -6,20 +6,24 @@
 //! | a component imports only what the contract lists | [`imports`] |
 //! | it cannot rename a password into something it may see | [`form`] |
 //! | it reaches the configured endpoint, and nothing else | [`network`] |
+//! | nothing of a login passes before the encryption that was asked for | [`tls`] |
 //! | it uses the password without ever holding it | [`login`] |
 //! | it spends no more memory, time and bytes than granted | [`limits`] |
 //! | what it says is free of sensitive values where others read it | [`redaction`] |
 
+pub mod clouds;
 pub mod form;
 pub mod imports;
 pub mod limits;
 pub mod login;
 pub mod network;
 pub mod redaction;
+pub mod tls;
 
 pub use limits::Limits;
 pub use login::LoginPolicy;
 pub use network::NetworkPolicy;
+pub use tls::TlsMode;
 
 /// What an embedder permits to every connector of a [`Host`](crate::Host).
 ///

@@ -7,11 +7,18 @@
 //! once the connection is idle again or known to be lost, so that whatever comes next starts
 //! on firm ground: [`Session::settle`] discards what is still on its way and rolls back.
 //!
-//! Logging in takes one flight for the parameters and two for SCRAM: everything the session
-//! needs (name, encoding, search path, time limit) is in the startup message.
+//! Logging in takes one flight for the parameters and two for SCRAM.
+//!
+//! # Settings
+//!
+//! What the session needs (encoding, search path, formats, time limit) is in the startup message,
+//! which costs nothing. Nothing is built on that: a pooler may swallow it, and may serve each
+//! transaction from another server process. So every transaction begins with them, in the flight
+//! that begins it; see `settings`.
 
 mod asking;
 mod incoming;
+mod settings;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -24,7 +31,7 @@ pub use incoming::{Stopped, unexpected};
 
 use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
-use crate::dialect::{self, quote};
+use crate::dialect;
 use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::{Violation, frontend};
 
@@ -44,6 +51,17 @@ pub struct Parameters {
     pub statement_timeout: Option<Duration>,
     /// Whether the channel is encrypted.
     pub encrypted: bool,
+    /// What the startup message holds.
+    pub startup: Startup,
+}
+
+/// What the startup message holds beside who connects to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Startup {
+    /// All settings.
+    Complete,
+    /// Those that every pooler takes.
+    Bare,
 }
 
 /// Whether a transaction is open, as the last `ReadyForQuery` said.
@@ -73,6 +91,8 @@ pub struct Session {
     busy: bool,
     /// Why the connection is no more.
     lost: Option<Error>,
+    /// Whether the last failure was that a statement cannot be part of a transaction.
+    wants_no_transaction: bool,
     /// Opens a second channel to the server, to stop a statement by.
     dial: Option<Dial>,
 }
@@ -102,6 +122,7 @@ impl Session {
             sent: None,
             busy: false,
             lost: None,
+            wants_no_transaction: false,
             dial: None,
         };
         session.login(credentials)?;
@@ -112,11 +133,7 @@ impl Session {
     fn login(&mut self, credentials: &dyn Credentials) -> Result<()> {
         // A longer one would be cut off, and be the name of another schema.
         dialect::check_name("schema", ErrorKind::Configuration, &self.parameters.schema)?;
-        let search_path = quote(&self.parameters.schema);
-        let timeout = self
-            .parameters
-            .statement_timeout
-            .map(|timeout| timeout.as_millis().max(1).to_string());
+        let settings = settings::of(&self.parameters);
         let mut startup = vec![
             ("user", self.user.as_str()),
             ("database", self.parameters.database.as_str()),
@@ -125,14 +142,9 @@ impl Session {
                 self.parameters.application_name.as_str(),
             ),
             ("client_encoding", "UTF8"),
-            // What is carried as text must not depend on the server's settings.
-            ("DateStyle", "ISO"),
-            ("IntervalStyle", "postgres"),
-            ("extra_float_digits", "3"),
-            ("search_path", search_path.as_str()),
         ];
-        if let Some(timeout) = &timeout {
-            startup.push(("statement_timeout", timeout.as_str()));
+        if self.parameters.startup == Startup::Complete {
+            startup.extend(settings.iter().map(|(name, value)| (*name, value.as_str())));
         }
         let mut out = BytesMut::new();
         frontend::startup(&startup, &mut out).map_err(|_| {
@@ -213,6 +225,7 @@ impl Session {
     /// # Errors
     /// When another one is under way, or the connection is lost.
     pub fn begin(&mut self) -> Result<()> {
+        self.wants_no_transaction = false;
         if let Some(error) = &self.lost {
             return Err(Error::new(
                 ErrorKind::ConnectionLost,
@@ -246,6 +259,12 @@ impl Session {
         {
             log::debug(LOG, &format!("the statement runs on: {error}"));
         }
+    }
+
+    /// Whether the last statement failed because it cannot be part of a transaction; then it
+    /// has done nothing.
+    pub fn wants_no_transaction(&self) -> bool {
+        self.wants_no_transaction && self.lost.is_none()
     }
 
     /// Whether no transaction is open.
@@ -353,13 +372,24 @@ impl Session {
         }
     }
 
-    /// Runs one statement of the connector's own and gathers its rows, as text.
+    /// Runs one statement of the connector's own and gathers its rows, as text. Where no
+    /// transaction is open, in one of its own, which costs no round trip.
     ///
     /// # Errors
     /// What the server reports.
     pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
+        let alone = self.is_idle() && self.outstanding == 0;
+        if alone {
+            self.start("BEGIN READ ONLY")?;
+        }
         self.ask(sql, parameters)?;
-        self.gather()
+        if !alone {
+            return self.gather();
+        }
+        self.simple("ROLLBACK")?;
+        let rows = self.gather()?;
+        self.settle()?;
+        Ok(rows)
     }
 
     /// How many parts of the flight are not answered yet.

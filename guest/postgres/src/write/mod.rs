@@ -103,7 +103,7 @@ fn begin(
     options: &WriteOptions,
 ) -> Result<Begun> {
     let mut statements = vec![BEGIN.to_owned()];
-    session.simple(BEGIN)?;
+    session.start(BEGIN)?;
     if let WriteMode::Create = options.mode {
         let types = &options.types;
         statements.push(create::create(session, schema, table, &arrow, types)?);

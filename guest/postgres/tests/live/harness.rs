@@ -17,7 +17,7 @@ use dagflux_postgres::auth::{Credentials, Scram};
 use dagflux_postgres::query;
 use dagflux_postgres::read::{self, Selection};
 use dagflux_postgres::rows::{Rows, Shared};
-use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::session::{Parameters, Session, Startup};
 use dagflux_postgres::types::ledger::Choices;
 use dagflux_test_support::{Database, Server};
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
@@ -97,6 +97,7 @@ fn log_in(
         application_name: "dagflux tests".to_owned(),
         statement_timeout: None,
         encrypted: false,
+        startup: Startup::Complete,
     };
     change(&mut parameters);
     let login = Login {

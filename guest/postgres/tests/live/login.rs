@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
-use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::session::{Parameters, Session, Startup};
 use dagflux_test_support::{PasswordMethod, Server, ServerOptions};
 
 use crate::harness::{Login, Socket, failure, runtime};
@@ -18,6 +18,7 @@ fn login(
         application_name: "dagflux tests".to_owned(),
         statement_timeout: None,
         encrypted: false,
+        startup: Startup::Complete,
     };
     let mut login = Login {
         user: server.username().to_owned(),

@@ -9,7 +9,7 @@ use dagflux_guest::BatchLimits;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
 use dagflux_postgres::rows::{Rows, Shared};
-use dagflux_postgres::session::{Parameters, Session};
+use dagflux_postgres::session::{Parameters, Session, Startup};
 use dagflux_postgres::types::ledger::Choices;
 use dagflux_postgres::{cancel, query, write};
 
@@ -58,6 +58,7 @@ pub fn parameters() -> Parameters {
         application_name: "tests".to_owned(),
         statement_timeout: Some(Duration::from_millis(1500)),
         encrypted: false,
+        startup: Startup::Complete,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     About, CancelCapabilities, Capabilities, Dialect, Field, FieldType, Folding, IdentifierLength,
-    LengthUnit, ReadCapabilities, Role,
+    LengthUnit, ReadCapabilities, Role, TlsUpgrade,
 };
 
 /// Which lie to tell. There is no configuration while a connector describes itself, so the
@@ -26,6 +26,12 @@ pub fn about() -> About {
         title: "Hostile".into(),
         version: env!("CARGO_PKG_VERSION").into(),
         category: "relational".into(),
+        tls: Some(TlsUpgrade {
+            // PostgreSQL's, so that it can be set on a real server.
+            request: vec![0, 0, 0, 8, 4, 210, 22, 47],
+            accepted: b"S".into(),
+            refused: b"N".into(),
+        }),
         capabilities: Capabilities {
             read: Some(ReadCapabilities {
                 streaming: true,

@@ -1,0 +1,68 @@
+//! What every transaction is told, so that no answer depends on how the server, the database, the
+//! role or a pooler is set up.
+//!
+//! `SET LOCAL` ends with the transaction: whoever is served next by the same server process, which
+//! behind a pooler is someone else, does not see it.
+
+use dagflux_guest::Result;
+
+use super::{Parameters, Session};
+use crate::dialect::quote;
+use crate::protocol::frontend;
+
+/// The settings, by name.
+pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("search_path", quote(&parameters.schema)),
+        // What is carried as text must not depend on the server's settings.
+        ("DateStyle", "ISO".into()),
+        ("IntervalStyle", "postgres".into()),
+        ("extra_float_digits", "3".into()),
+    ];
+    if let Some(timeout) = parameters.statement_timeout {
+        let timeout = timeout.as_millis().max(1).to_string();
+        settings.push(("statement_timeout", timeout));
+    }
+    settings
+}
+
+impl Session {
+    /// Puts `begin`, which begins a transaction, into the flight, and the settings after it.
+    ///
+    /// # Errors
+    /// When it holds a NUL byte.
+    pub fn start(&mut self, begin: &str) -> Result<()> {
+        let mut sql = begin.to_owned();
+        for (name, value) in of(&self.parameters) {
+            // A search path is a list of names; the rest are words and numbers.
+            let value = match name {
+                "search_path" => value,
+                _ => format!("'{value}'"),
+            };
+            sql.push_str(&format!("; SET LOCAL {name} = {value}"));
+        }
+        self.simple(&sql)
+    }
+
+    /// Puts the settings into the flight of a statement that has to run outside of a transaction
+    /// block: they last until the `Sync` that ends it.
+    ///
+    /// # Errors
+    /// When a name holds a NUL byte.
+    pub fn set_for_one_statement(&mut self) -> Result<()> {
+        let settings = of(&self.parameters);
+        let calls: Vec<String> = (1..=settings.len())
+            .map(|at| {
+                let name = at * 2 - 1;
+                format!("pg_catalog.set_config(${name}, ${}, true)", at * 2)
+            })
+            .collect();
+        let parameters: Vec<Option<&str>> = settings
+            .iter()
+            .flat_map(|(name, value)| [Some(*name), Some(value.as_str())])
+            .collect();
+        self.parse(&format!("SELECT {}", calls.join(", ")))?;
+        frontend::bind_and_execute(&parameters, std::iter::empty(), self.outbox())?;
+        Ok(())
+    }
+}
