@@ -229,8 +229,11 @@ impl Report {
                 purposes,
                 remedies: vec![Remedy {
                     run_as: None,
+                    advice: error
+                        .hint()
+                        .filter(|_| statements.is_empty())
+                        .map(str::to_owned),
                     statements,
-                    advice: error.hint().map(str::to_owned),
                     gives_more: false,
                 }],
             }],

@@ -1,5 +1,5 @@
 //! What the server says of the login and of what is in the database: a constant number of
-//! statements, all but one in one flight.
+//! statements in one transaction, all but one in one flight.
 //!
 //! Of tables, only those come as rows that lack something, or hide rows: in a database that is
 //! set up well, ten thousand tables are a few counts.
@@ -211,6 +211,7 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
     let name: Vec<_> = schema.into_iter().map(Some).collect();
     let writes = [Need::Insert, Need::Update, Need::Delete];
     let writes = writes.map(|need| asked.wants(need));
+    session.start("BEGIN READ ONLY")?;
     session.ask(LOGIN, &[])?;
     session.ask(&schemas(scope), &name)?;
     session.ask(&holdings(scope), &name)?;
@@ -259,10 +260,12 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
     )?;
     let futures = each(session.gather()?, |row| future(row, &login))?;
     if !tables.is_empty() {
-        for row in session.rows(&columns(scope), &name)? {
+        session.ask(&columns(scope), &name)?;
+        for row in session.gather()? {
             by_column(row, &mut tables, &numbers)?;
         }
     }
+    session.settle()?;
     tables.retain(|table| table.bare != Lack::default());
     Ok(Facts {
         login,

@@ -149,13 +149,13 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// Something is as it should be. Left out if nothing asked for needs it.
+    /// Something is as it should be. Left out if nothing asked for takes it.
     pub fn passed(&mut self, needs: &[Need], subject: &str, message: impl Into<String>) {
         let grave = needs
             .iter()
             .map(|need| grave(*need))
             .fold([Severity::Passed; 4], graver);
-        let concerned = |(purpose, severity)| (severity > Severity::Passed).then_some(purpose);
+        let concerned = |(purpose, severity)| (severity > Severity::Note).then_some(purpose);
         let purposes: Vec<_> = self.asked.each(grave).filter_map(concerned).collect();
         if purposes.is_empty() {
             return;

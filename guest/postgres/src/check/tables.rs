@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use dagflux_guest::bindings::exports::dagflux::connector::relational::Remedy;
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{Remedy, Severity};
 
 use super::Seen;
 use super::facts::{Holding, Sequence, Table};
 use super::grants::{Object, advice, counted, on_objects, run_as, some_of, words};
-use super::need::{Findings, Need, by_severity, grave};
+use super::need::{Findings, Need, by_severity, grave, graver};
 use crate::keywords::{name, qualified};
 
 /// That tables may be read.
@@ -234,89 +234,82 @@ fn policy_name(user: &str) -> String {
     name + "_sees_all"
 }
 
-/// That sequences may be used.
+/// That sequences may be used. What is missing is given at once: the two privileges belong
+/// together, as the set-up has them.
 pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
+    const NEEDS: [Need; 3] = [Need::Draw, Need::DrawIdentity, Need::SeeSequence];
     let total = sum(seen, |holding| holding.sequences);
     let sequences = &seen.facts.sequences;
-    let lacks = |sequence: &Sequence, need: Need| match need {
-        Need::Draw => sequence.draw && !sequence.identity,
-        Need::DrawIdentity => sequence.draw && sequence.identity,
-        _ => sequence.see,
+    let lacks = |need: Need| {
+        sequences.iter().any(|sequence| match need {
+            Need::Draw => sequence.draw && !sequence.identity,
+            Need::DrawIdentity => sequence.draw && sequence.identity,
+            _ => sequence.see,
+        })
     };
-    let needs = [Need::Draw, Need::DrawIdentity, Need::SeeSequence];
-    let missing = needs
-        .iter()
-        .filter(|need| sequences.iter().any(|sequence| lacks(sequence, **need)))
-        .map(|need| (*need, grave(*need)));
-    let groups = by_severity(seen.asked, missing);
-    if groups.is_empty() {
+    let missing: Vec<Need> = NEEDS.into_iter().filter(|need| lacks(*need)).collect();
+    if missing.is_empty() {
         let message = match total {
             0 => "there are none".to_owned(),
             1 => "the only one may be used".to_owned(),
             _ => format!("all {total} may be used"),
         };
-        found.passed(&needs, "sequences", message);
+        found.passed(&NEEDS, "sequences", message);
         return;
     }
-    for (needs, grave) in groups {
-        let of = |sequence: &Sequence| {
-            let draw = needs
+    let privileges = |sequence: &Sequence| match (sequence.draw, sequence.see) {
+        (true, true) => "USAGE, SELECT",
+        (true, false) => "USAGE",
+        _ => "SELECT",
+    };
+    let mut words: Vec<&str> = sequences.iter().map(privileges).collect();
+    words.sort_by_key(|words| std::cmp::Reverse(words.len()));
+    words.dedup();
+    let message = format!(
+        "{} missing on {}: {}; {}",
+        match words.as_slice() {
+            ["USAGE, SELECT", ..] | ["SELECT", "USAGE"] | ["USAGE", "SELECT"] =>
+                "USAGE, SELECT are".to_owned(),
+            [word, ..] => format!("{word} is"),
+            [] => String::new(),
+        },
+        match sequences.len() == total {
+            true => format!("all {}", counted(total, "sequence")),
+            false => format!("{} of {}", sequences.len(), counted(total, "sequence")),
+        },
+        some_of(
+            sequences
                 .iter()
-                .any(|need| *need != Need::SeeSequence && lacks(sequence, *need));
-            let see = needs.contains(&Need::SeeSequence) && sequence.see;
-            match (draw, see) {
-                (true, true) => "USAGE, SELECT",
-                (true, false) => "USAGE",
-                (false, true) => "SELECT",
-                (false, false) => "",
-            }
-        };
-        let wanted: Vec<_> = sequences
-            .iter()
-            .map(|sequence| (sequence, of(sequence)))
-            .filter(|(_, privileges)| !privileges.is_empty())
-            .collect();
-        let serial = needs.contains(&Need::Draw);
-        let consequence = match serial {
+                .map(|sequence| seen.shown(&sequence.schema, &sequence.name))
+        ),
+        match missing.contains(&Need::Draw) {
             true => "inserts into columns that draw from them fail",
             false => "they cannot be advanced past values that an import brings along",
-        };
-        let mut words: Vec<&str> = Vec::new();
-        for word in ["USAGE", "SELECT"] {
-            if wanted
-                .iter()
-                .any(|(_, privileges)| privileges.contains(word))
-            {
-                words.push(word);
-            }
         }
-        let message = format!(
-            "{} missing on {} of {}: {}; {consequence}",
-            match words.as_slice() {
-                [one] => format!("{one} is"),
-                several => format!("{} are", several.join(", ")),
-            },
-            wanted.len(),
-            counted(total, "sequence"),
-            some_of(
-                wanted
-                    .iter()
-                    .map(|(sequence, _)| seen.shown(&sequence.schema, &sequence.name))
-            ),
-        );
-        found.missing(grave, "sequences", message, {
-            let whole = whole_sequences(seen, &wanted);
-            let objects = wanted.iter().map(|(sequence, privileges)| {
-                let object = Object {
-                    schema: &sequence.schema,
-                    name: &sequence.name,
-                    grantor: &sequence.grantor,
-                };
-                (object, (*privileges).to_owned())
-            });
-            on_objects("SEQUENCE", objects, whole, seen.user())
-        });
-    }
+    );
+    let grave = missing
+        .iter()
+        .map(|need| grave(*need))
+        .fold([Severity::Passed; 4], graver);
+    let wanted: Vec<_> = sequences
+        .iter()
+        .map(|sequence| (sequence, privileges(sequence)))
+        .collect();
+    let objects = wanted.iter().map(|(sequence, privileges)| {
+        let object = Object {
+            schema: &sequence.schema,
+            name: &sequence.name,
+            grantor: &sequence.grantor,
+        };
+        (object, (*privileges).to_owned())
+    });
+    let remedies = on_objects(
+        "SEQUENCE",
+        objects,
+        whole_sequences(seen, &wanted),
+        seen.user(),
+    );
+    found.missing(grave, "sequences", message, remedies);
 }
 
 /// Whether all sequences of a schema are to be given the same, by one role.
@@ -324,7 +317,8 @@ fn whole_sequences(seen: &Seen<'_>, wanted: &[(&Sequence, &str)]) -> impl Fn(&st
     let mut counts: HashMap<(String, String), u64> = HashMap::new();
     for (sequence, privileges) in wanted {
         let key = (sequence.schema.clone(), (*privileges).to_owned());
-        *counts.entry(key).or_default() += 1;
+        let count = counts.entry(key).or_default();
+        *count = count.saturating_add(1);
     }
     let mut totals: HashMap<String, Option<u64>> = HashMap::new();
     for holding in &seen.facts.holdings {

@@ -89,9 +89,9 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
     let severities = [Severity::Failed, Severity::Warning];
     let parts = severities.map(|severity| by_role(report, severity));
     let mut first = true;
-    let mut heading = |out: &mut dyn Write, role: Option<&str>| {
+    let mut heading = |out: &mut dyn Write, what: &str, role: Option<&str>| {
         let gap = if std::mem::take(&mut first) { "" } else { "\n" };
-        writeln!(out, "{gap}-- Run as {}:", who(role))
+        writeln!(out, "{gap}-- {what} as {}:", who(role))
     };
     let mut done: Vec<&Option<String>> = Vec::new();
     for (role, _) in parts.iter().flat_map(|part| &part.to_run) {
@@ -99,7 +99,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
             continue;
         }
         done.push(role);
-        heading(out, role.as_deref())?;
+        heading(out, "Run", role.as_deref())?;
         let steps = parts.iter().flat_map(|part| &part.to_run);
         for step in steps
             .filter(|(other, _)| other == role)
@@ -115,7 +115,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
         }
     }
     for (role, steps) in parts.iter().flat_map(|part| &part.to_consider) {
-        heading(out, role.as_deref())?;
+        heading(out, "To be decided; then run", role.as_deref())?;
         for step in steps {
             writeln!(
                 out,
