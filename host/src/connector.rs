@@ -19,6 +19,7 @@ use crate::engine::Sandbox;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::policy::{Limits, Policy, imports};
+use crate::report::{Purpose, SetUpNames, SetUpStatement};
 use crate::secrets::SecretProvider;
 use crate::state::State;
 use crate::types::ConnectOptions;
@@ -395,6 +396,36 @@ impl Connector {
     /// What is known of its component from the outside.
     pub fn component(&self) -> &ComponentInfo {
         &self.inner.info
+    }
+
+    /// The SQL that creates a login and gives it what it needs for the purposes
+    /// (with none, for all), the least first. The password in it is a place
+    /// holder. Nothing is connected to: it runs without network and secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a name that cannot be one, and whatever
+    /// else the connector reports.
+    pub async fn set_up(
+        &self,
+        purposes: &[Purpose],
+        names: SetUpNames,
+    ) -> Result<Vec<SetUpStatement>> {
+        let inner = &self.inner;
+        let mut instance = Instance::new(
+            &inner.host,
+            &inner.pre,
+            &inner.descriptor.name,
+            Arc::new(Broker::nothing()),
+            Arc::default(),
+        )
+        .await?;
+        let purposes: Vec<_> = purposes.iter().map(|purpose| (*purpose).into()).collect();
+        let (store, guest, watch) = instance.relational();
+        let statements = watch
+            .call(guest.call_set_up(store, &purposes, &names.into()))
+            .await?;
+        Ok(statements.into_iter().map(Into::into).collect())
     }
 
     /// Connects, with the sensitive fields taken from `secrets`.

@@ -32,6 +32,7 @@ mod instance;
 mod ipc;
 pub mod policy;
 mod registry;
+mod report;
 mod secrets;
 mod session;
 mod settings;
@@ -52,11 +53,15 @@ pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;
+pub use report::{
+    CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,
+    Verdict,
+};
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use stream::RowStream;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Finding, Generation, Loss, LossPolicy,
-    Notice, OnLoss, Outcome, ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo,
-    TableKind, TableName, WriteMode, WriteOptions, WriteReport,
+    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
+    OnLoss, Outcome, ReadOptions, Receipt, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
+    WriteOptions, WriteReport,
 };
