@@ -5,6 +5,7 @@ mod assertions;
 mod cancel;
 mod capture;
 mod cli;
+mod connecting;
 mod discovery;
 mod errors;
 mod fixture;
