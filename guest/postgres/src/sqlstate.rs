@@ -9,6 +9,7 @@ use dagflux_guest::Error;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 
 use crate::dialect::{qualified, quote};
+use crate::keywords;
 use crate::place;
 use crate::protocol::backend::Report;
 
@@ -280,4 +281,26 @@ pub fn about_schema(error: Error, privilege: &str, schema: &str, user: &str) -> 
         }
         _ => error,
     }
+}
+
+/// Adds to a login that is not permitted the statement that permits it, as the attribute
+/// `remedy`.
+pub fn about_login(error: Error, report: &Report, database: &str, user: &str) -> Error {
+    // The function that looks: its message may be in any language.
+    let statement = match (report.code.as_str(), report.routine.as_deref()) {
+        ("42501", Some("CheckMyDatabase")) => format!(
+            "GRANT CONNECT ON DATABASE {} TO {};",
+            keywords::name(database),
+            keywords::name(user)
+        ),
+        ("28000", Some("InitializeSessionUserId")) if report.message.contains("log in") => {
+            format!("ALTER ROLE {} LOGIN;", keywords::name(user))
+        }
+        _ => return error,
+    };
+    error
+        .with_hint(format!(
+            "have the owner of the database or a superuser run: {statement}"
+        ))
+        .with_attribute("remedy", statement)
 }

@@ -164,13 +164,14 @@ impl Session {
 
     /// The failure that the server's report is.
     pub(super) fn explain(&self, report: &Report) -> Error {
-        sqlstate::error(
+        let error = sqlstate::error(
             report,
             Circumstances {
                 timeout: self.parameters.statement_timeout,
                 elapsed: self.sent.map(|sent| sent.elapsed()),
             },
-        )
+        );
+        sqlstate::about_login(error, report, &self.parameters.database, &self.user)
     }
 
     /// Turns the server's report into a failure and brings the session to rest.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use arrow_array::{ArrayRef, Int64Array};
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    Duplicates, WriteMode, WriteOptions,
+    CheckOptions, Duplicates, WriteMode, WriteOptions,
 };
 use dagflux_postgres::read::Selection;
 use dagflux_postgres::{catalog, check, query};
@@ -78,7 +78,13 @@ fn nothing_that_is_planted_in_the_search_path_runs() {
             Some("nope"),
         ))?;
         assert_eq!(error.kind(), ErrorKind::TableNotFound);
-        check::check(&mut session.borrow_mut())?;
+        for all_schemas in [false, true] {
+            let options = CheckOptions {
+                purposes: Vec::new(),
+                all_schemas,
+            };
+            check::check(&mut session.borrow_mut(), &options)?;
+        }
         for table in ["t", "v", "parts"] {
             collect(rows_of_table(
                 &session,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod examples;
 mod import;
 mod losses;
@@ -12,6 +13,7 @@ use dagflux_host::TableName;
 
 use crate::formats::Format;
 
+pub use check::{CheckArgs, SetUpArgs};
 pub use import::{ImportArgs, Mode};
 pub use losses::{LossArgs, word};
 
@@ -93,14 +95,13 @@ pub enum Command {
     #[command(after_long_help = "Shows no sensitive values.\n\nExample:\n  dagflux connections")]
     Connections,
 
-    /// Connect, and say what stands in the way of using the connection
-    #[command(
-        after_long_help = "Exits with 14 when something found will not work.\n\nExample:\n  dagflux check sales"
-    )]
-    Check {
-        /// The connection, as it is called in the connection file
-        connection: String,
-    },
+    /// Connect, and say what stands in the way of using the connection, and the SQL that mends it
+    #[command(after_long_help = examples::CHECK)]
+    Check(CheckArgs),
+
+    /// Print the SQL that creates a user with what it needs; connects to nothing
+    #[command(name = "setup-sql", after_long_help = examples::SETUP_SQL)]
+    SetupSql(SetUpArgs),
 
     /// List the schemas, without the system's own
     #[command(after_long_help = "Example:\n  dagflux schemas sales")]
