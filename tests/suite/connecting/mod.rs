@@ -3,6 +3,7 @@
 mod differences;
 mod journey;
 mod matrix;
+mod middle;
 mod pooler;
 mod sample;
 mod settings;
