@@ -19,10 +19,9 @@ pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
         ("IntervalStyle", "postgres".into()),
         ("extra_float_digits", "3".into()),
         ("bytea_output", "hex".into()),
-        // An array written as text may hold NULL.
-        ("array_nulls", "on".into()),
-        // The names of types tell what a column is made of.
         ("quote_all_identifiers", "off".into()),
+        // Nor what is read.
+        ("array_nulls", "on".into()),
     ];
     if let Some(timeout) = parameters.statement_timeout {
         let timeout = timeout.as_millis().max(1).to_string();

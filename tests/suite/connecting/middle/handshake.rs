@@ -127,6 +127,8 @@ async fn bytes_are_put_in_before_the_handshake() -> Result<()> {
                 let text = format!("{error} {:?} {:?}", error.detail(), error.hint());
                 assert!(!text.contains("put in\0"), "{text}");
                 assert!(error.sqlstate().is_none(), "it was believed: {error:?}");
+                // In one piece they are there before anything could be encrypted.
+                assert!(!at_once || text.contains("in the clear"), "{text}");
                 middle.heard.only_the_request();
             }
         }
