@@ -11,7 +11,7 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
-use crate::encryption::Encryption;
+use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::report::{CheckOptions, Report};
@@ -72,7 +72,7 @@ impl Connection {
     /// The check itself failed. What it found is in the [`Report`].
     pub async fn check(&mut self, options: CheckOptions) -> Result<Report> {
         let options = wit::CheckOptions::from(options);
-        self.request(|session| {
+        let report = self.request(|session| {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
@@ -82,8 +82,20 @@ impl Connection {
                     .map(Report::from)
             }
             .boxed()
-        })
-        .await
+        });
+        let mut report = report.await?;
+        // What the connector cannot know.
+        report.encryption = self.encryption();
+        let purposes = report.verdicts.iter().map(|verdict| verdict.purpose);
+        let finding = encryption::finding(
+            report.encryption.as_ref(),
+            self.shared.broker.leaves_the_machine(),
+            purposes.collect(),
+        );
+        report
+            .findings
+            .insert(report.findings.len().min(1), finding);
+        Ok(report)
     }
 
     /// Every schema but the system's own, by name.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::relational as wit;
+use crate::encryption::Encryption;
 use crate::error::{Error, ErrorKind};
 use crate::types::{mirror, mirror_enum};
 
@@ -176,6 +177,8 @@ mirror! {
 pub struct Report {
     /// The server that answered; none if no connection could be opened.
     pub server: Option<Server>,
+    /// How the connection is encrypted; none if it is not.
+    pub encryption: Option<Encryption>,
     /// How it stands with each purpose that was looked at.
     pub verdicts: Vec<Verdict>,
     /// What was found, in order.
@@ -186,6 +189,7 @@ impl From<wit::Report> for Report {
     fn from(from: wit::Report) -> Self {
         Self {
             server: Some(from.server.into()),
+            encryption: None,
             verdicts: from.verdicts.into_iter().map(Into::into).collect(),
             findings: from.findings.into_iter().map(Into::into).collect(),
         }
@@ -215,6 +219,7 @@ impl Report {
         };
         Self {
             server: None,
+            encryption: None,
             verdicts: purposes
                 .iter()
                 .map(|purpose| Verdict {

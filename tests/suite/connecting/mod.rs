@@ -1,6 +1,7 @@
 //! Connecting: to servers that differ, as libpq would, and with somebody in between.
 
 mod differences;
+mod encryption;
 mod journey;
 mod matrix;
 mod middle;
