@@ -1,11 +1,12 @@
 //! Servers that differ in version, address, role and what stands before them serve the same.
 
-use anyhow::Result;
-use dagflux_host::{ErrorKind, TableName, WriteMode};
+use anyhow::{Context, Result};
+use dagflux_host::{ErrorKind, TableName, Verified, WriteMode};
 use dagflux_test_support::{
-    Database, PgBouncer, PgBouncerOptions, PoolMode, Server, ServerOptions,
+    Database, PgBouncer, PgBouncerOptions, PoolMode, Server, ServerCertificate, ServerOptions,
 };
 
+use super::stage::{DATABASE, Stage};
 use super::{Way, journey, sample};
 use crate::assertions::{failure, query, read, still_works, value};
 use crate::fixture;
@@ -122,6 +123,67 @@ async fn a_server_on_one_of_the_addresses() -> Result<()> {
     still_works(&mut connection).await;
     let refused = Way::to(&database).at("::1").attempt().await?;
     failure(refused, ErrorKind::Unreachable);
+    Ok(())
+}
+
+/// The whole journey over TLS, as the login `dagflux`: the same rows as in the clear. Whether
+/// the login was bound to the channel depends on what the server can.
+async fn encrypted(stage: &Stage, way: Way, bound: bool) -> Result<()> {
+    let server = &stage.server;
+    let database = sampled(server, DATABASE).await?;
+    let expected = journey::reading(&Way::to(&database)).await?;
+    let way = way.logging_in(server.username(), server.password());
+    let connection = way.connect().await?;
+    let encryption = connection.encryption().context("it is not encrypted")?;
+    assert_eq!(encryption.verified, Verified::Name);
+    assert_eq!(encryption.channel_bound, bound);
+    connection.close().await?;
+    assert_eq!(journey::all(&way, &database.sql().await?).await?, expected);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_with_and_without_a_pooler() -> Result<()> {
+    let stage = Stage::new().await?;
+    encrypted(&stage, stage.way(), true).await?;
+    let certificate = stage.certificates.server(ServerCertificate::Good)?;
+    let options = PgBouncerOptions::new().with_tls(certificate);
+    let pooler = PgBouncer::start(&stage.server, &options).await?;
+    encrypted(&stage, stage.way().through(&pooler), false).await
+}
+
+/// Version 10 has no channel binding.
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_in_the_oldest_and_the_newest_version() -> Result<()> {
+    for (major, bound) in [(10, false), (18, true)] {
+        let stage = Stage::with(ServerOptions::new().with_version(major)).await?;
+        encrypted(&stage, stage.way(), bound).await?;
+        let demanding = stage.way().with("channel_binding", "require");
+        let demanding = demanding.attempt().await?;
+        if bound {
+            still_works(&mut demanding?).await;
+        } else {
+            failure(demanding, ErrorKind::Authentication);
+        }
+    }
+    Ok(())
+}
+
+/// An address is a name like others: the certificate has to have it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_is_verified_as_a_name() -> Result<()> {
+    let stage = Stage::new().await?;
+    let way = stage.by_address();
+    let error = failure(way.attempt().await?, ErrorKind::Tls);
+    let text = error.to_string();
+    assert!(text.contains("made out to db.test"), "{text}");
+    assert!(text.contains("not to 127.0.0.1"), "{text}");
+    stage.show(ServerCertificate::GoodWithAddress).await?;
+    for way in [way, stage.way()] {
+        let connection = way.connect().await?;
+        let encryption = connection.encryption().context("it is not encrypted")?;
+        assert_eq!(encryption.verified, Verified::Name);
+    }
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod middle;
 mod pooler;
 mod sample;
 mod settings;
+mod stage;
 
 use anyhow::{Context, Result};
 use dagflux_host::{Config, ConnectOptions, Connection, Secrets, Value};

@@ -6,7 +6,8 @@ use tokio::io::AsyncWriteExt;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::rustls::server::Acceptor;
 
-use super::{Middle, SSL_REQUEST, Stage, request};
+use super::{Middle, SSL_REQUEST, acceptor, request};
+use crate::connecting::stage::Stage;
 use crate::hostile;
 
 /// A connector that has no regard for Use SSL.
@@ -57,7 +58,7 @@ async fn a_connector_cannot_choose_the_name() -> Result<()> {
         (ServerCertificate::Good, "other.test", true),
         (ServerCertificate::Good, "endpoint.internal", true),
     ] {
-        let acceptor = stage.acceptor(&stage.certificates.server(kind)?)?;
+        let acceptor = acceptor(&stage.certificates.server(kind)?)?;
         let middle = Middle::start(move |mut client, heard| {
             let acceptor = acceptor.clone();
             async move {

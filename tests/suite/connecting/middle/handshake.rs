@@ -6,9 +6,10 @@ use dagflux_test_support::{Database, ServerCertificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::{LOGIN, Middle, Stage, refused, request, strict};
+use super::{Middle, acceptor, refused, request, strict};
 use crate::assertions::still_works;
 use crate::connecting::Way;
+use crate::connecting::stage::{LOGIN, Stage};
 use crate::fixture;
 
 /// Without anybody in the middle, and with somebody who only listens, it works: so it is
@@ -72,7 +73,7 @@ async fn the_certificate_is_swapped() -> Result<()> {
         ),
         (ServerCertificate::CommonNameOnly, "names no host"),
     ] {
-        let acceptor = stage.acceptor(&stage.certificates.server(kind)?)?;
+        let acceptor = acceptor(&stage.certificates.server(kind)?)?;
         let middle = Middle::start(move |mut client, heard| {
             let acceptor = acceptor.clone();
             async move {
@@ -100,7 +101,7 @@ async fn bytes_are_put_in_before_the_handshake() -> Result<()> {
     const CLEARTEXT: &[u8] = b"R\0\0\0\x08\0\0\0\x03";
     const ERROR: &[u8] = b"E\0\0\0\x1dSFATAL\0C28000\0Mput in\0\0\0\0\0";
     let stage = Stage::new().await?;
-    let good = stage.acceptor(&stage.certificates.server(ServerCertificate::Good)?)?;
+    let good = acceptor(&stage.certificates.server(ServerCertificate::Good)?)?;
     for put_in in [AUTHENTICATION_OK, CLEARTEXT, ERROR, b"S"] {
         for at_once in [true, false] {
             for way in strict(&stage) {

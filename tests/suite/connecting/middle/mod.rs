@@ -10,10 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dagflux_host::{Config, Error, ErrorKind};
-use dagflux_test_support::{
-    Certificates, Identity, SERVER_NAME, Server, ServerCertificate, ServerOptions,
-};
+use dagflux_host::{Error, ErrorKind};
+use dagflux_test_support::{Certificates, Identity};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -23,13 +21,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::Way;
+use super::stage::{DATABASE, LOGIN, PASSWORD, Stage};
 use crate::assertions::failure;
 
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-/// Unlike anything else that passes.
-const LOGIN: &str = "moss_grown_middle";
-const PASSWORD: &str = "correct-horse-Middle-staple-4711";
-const DATABASE: &str = "rain_washed_middle";
 
 /// What was heard of a client: every byte it sent, decrypted where that was possible.
 #[derive(Clone, Default)]
@@ -145,80 +140,26 @@ async fn request(stream: &mut TcpStream, heard: &Heard) -> Result<()> {
     Ok(())
 }
 
-/// A server with TLS, a login of its own, and the authority to verify it by.
-struct Stage {
-    certificates: Certificates,
-    server: Server,
-    root: tempfile::NamedTempFile,
+/// The configuration of a server with this certificate.
+fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-impl Stage {
-    async fn new() -> Result<Self> {
-        let certificates = Certificates::new()?;
-        let options = ServerOptions::new().with_tls(certificates.server(ServerCertificate::Good)?);
-        let server = Server::start(&options).await?;
-        let database = server.database(DATABASE).await?;
-        database
-            .sql()
-            .await?
-            .batch_execute(&format!("CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}'"))
-            .await?;
-        let root = tempfile::NamedTempFile::new()?;
-        std::fs::write(root.path(), certificates.root())?;
-        Ok(Self {
-            certificates,
-            server,
-            root,
-        })
-    }
-
-    /// With Use SSL on.
-    fn way(&self) -> Way {
-        self.in_the_open()
-            .with("use_ssl", true)
-            .with("ssl_ca", self.root.path().display().to_string())
-    }
-
-    /// In a mode by name, without an authority.
-    fn in_mode(&self, mode: &str) -> Way {
-        self.in_the_open().with("ssl_mode", mode)
-    }
-
-    fn in_the_open(&self) -> Way {
-        let config = Config::new()
-            .with("port", self.server.port())
-            .with("database", DATABASE);
-        Way {
-            config,
-            host: SERVER_NAME.to_owned(),
-            username: LOGIN.to_owned(),
-            password: PASSWORD.to_owned(),
-            secrets: Vec::new(),
-        }
-        .with_secret("host_address", "127.0.0.1")
-    }
-
-    /// The configuration of a server with this certificate.
-    fn acceptor(&self, identity: &Identity) -> Result<TlsAcceptor> {
-        let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
-            .collect::<Result<Vec<_>, _>>()?;
-        let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
-    }
-
-    /// A client that trusts the authority.
-    fn connector(&self) -> Result<TlsConnector> {
-        let mut roots = RootCertStore::empty();
-        let root = self.certificates.root();
-        roots.add(CertificateDer::from_pem_slice(root.as_bytes())?)?;
-        let config = ClientConfig::builder()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(TlsConnector::from(Arc::new(config)))
-    }
+/// A client that trusts the authority.
+fn connector(certificates: &Certificates) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    let root = certificates.root();
+    roots.add(CertificateDer::from_pem_slice(root.as_bytes())?)?;
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 /// How connecting failed.
