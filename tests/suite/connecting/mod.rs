@@ -6,6 +6,7 @@ mod journey;
 mod matrix;
 mod pooler;
 mod sample;
+mod secrecy;
 mod settings;
 
 use anyhow::{Context, Result};
