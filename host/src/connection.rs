@@ -11,6 +11,7 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
+use crate::encryption::Encryption;
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::report::{CheckOptions, Report};
@@ -59,6 +60,11 @@ impl Connection {
         })
     }
 
+    /// How the connection is encrypted; none if it is not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        self.shared.broker.encryption()
+    }
+
     /// Looks whether the connection is fit for what it is to be used for.
     ///
     /// # Errors
@@ -66,7 +72,7 @@ impl Connection {
     /// The check itself failed. What it found is in the [`Report`].
     pub async fn check(&mut self, options: CheckOptions) -> Result<Report> {
         let options = wit::CheckOptions::from(options);
-        self.request(|session| {
+        let report = self.request(|session| {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
@@ -76,8 +82,9 @@ impl Connection {
                     .map(Report::from)
             }
             .boxed()
-        })
-        .await
+        });
+        let report = report.await?;
+        Ok(report.with_encryption(self.encryption()))
     }
 
     /// Every schema but the system's own, by name.

@@ -24,6 +24,7 @@ mod config;
 mod connection;
 mod connector;
 mod descriptor;
+mod encryption;
 mod engine;
 mod error;
 mod imports;
@@ -48,6 +49,7 @@ pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
     Role, TlsUpgrade, WriteCapabilities,
 };
+pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;

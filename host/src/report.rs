@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::relational as wit;
+use crate::encryption::{Encryption, Verified};
 use crate::error::{Error, ErrorKind};
 use crate::types::{mirror, mirror_enum};
 
@@ -176,6 +177,8 @@ mirror! {
 pub struct Report {
     /// The server that answered; none if no connection could be opened.
     pub server: Option<Server>,
+    /// How the connection is encrypted; none if it is not, or was not opened.
+    pub encryption: Option<Encryption>,
     /// How it stands with each purpose that was looked at.
     pub verdicts: Vec<Verdict>,
     /// What was found, in order.
@@ -186,6 +189,7 @@ impl From<wit::Report> for Report {
     fn from(from: wit::Report) -> Self {
         Self {
             server: Some(from.server.into()),
+            encryption: None,
             verdicts: from.verdicts.into_iter().map(Into::into).collect(),
             findings: from.findings.into_iter().map(Into::into).collect(),
         }
@@ -215,6 +219,7 @@ impl Report {
         };
         Self {
             server: None,
+            encryption: None,
             verdicts: purposes
                 .iter()
                 .map(|purpose| Verdict {
@@ -238,6 +243,43 @@ impl Report {
                 }],
             }],
         }
+    }
+
+    /// Adds what the host knows of the encryption, which the connector does not.
+    pub(crate) fn with_encryption(mut self, encryption: Option<Encryption>) -> Self {
+        if let Some(encryption) = &encryption {
+            let severity = match encryption.verified {
+                Verified::Nothing => Severity::Warning,
+                _ => Severity::Passed,
+            };
+            let purposes = self.verdicts.iter().map(|verdict| verdict.purpose);
+            let finding = Finding {
+                severity,
+                subject: "encryption".to_owned(),
+                message: format!(
+                    "{} ({}); {}",
+                    encryption.version,
+                    encryption.cipher,
+                    encryption.verified.as_sentence()
+                ),
+                purposes: purposes.collect(),
+                remedies: match severity {
+                    Severity::Warning => vec![Remedy {
+                        run_as: None,
+                        statements: Vec::new(),
+                        advice: Some("verify it: ssl_mode = \"verify-full\", with ssl_ca where its certificate is signed by a CA of its own".to_owned()),
+                        gives_more: false,
+                    }],
+                    _ => Vec::new(),
+                },
+            };
+            for verdict in &mut self.verdicts {
+                verdict.severity = verdict.severity.max(severity);
+            }
+            self.findings.insert(self.findings.len().min(1), finding);
+        }
+        self.encryption = encryption;
+        self
     }
 
     /// Whether anything failed.

@@ -225,6 +225,23 @@ fn seconds(name: &str, label: &str, default: Option<&str>, help: &str) -> Field 
 }
 
 impl Settings {
+    /// The same, but where nothing has to be encrypted, as if Use SSL were on.
+    pub(crate) fn verifying(self) -> Self {
+        if self.mode.is_mandatory() {
+            return self;
+        }
+        Self {
+            mode: TlsMode::VerifyFull,
+            proof: Proof {
+                fingerprint: None,
+                chain: true,
+                system_roots: true,
+                name: true,
+            },
+            ..self
+        }
+    }
+
     /// What a configuration says, with `sensitive` naming the sensitive fields that have a value.
     ///
     /// # Errors

@@ -114,7 +114,7 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
 
 fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome> {
     if with_settings {
-        session.set_for_one_statement()?;
+        session.set_for(sql)?;
     }
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::descriptor::{Descriptor, Role, TlsUpgrade};
+use crate::encryption::Encryption;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::policy::redaction::Redactor;
 use crate::policy::{Limits, Policy, TlsMode};
@@ -97,13 +98,14 @@ impl Broker {
         }
     }
 
-    /// A broker for one connection with a validated configuration.
+    /// A broker for one connection with a validated configuration. For one that is `only_looked`
+    /// at, what need not be encrypted is judged as if Use SSL were on.
     pub async fn new(
         descriptor: &Descriptor,
         config: &Config,
         secrets: Arc<dyn SecretProvider>,
-        policy: &Policy,
-        limits: &Limits,
+        (policy, limits): (&Policy, &Limits),
+        only_looked: bool,
     ) -> Result<Self> {
         let mut given = Vec::new();
         let mut redactor = Redactor::new();
@@ -135,8 +137,11 @@ impl Broker {
             }
         }
         config.validate(descriptor, &given)?;
-        let settings =
+        let mut settings =
             Settings::read(config, descriptor, &given).map_err(|faults| unusable(&faults))?;
+        if only_looked {
+            settings = settings.verifying();
+        }
 
         let store = config.store(descriptor, settings.mode);
         let port = descriptor
@@ -212,6 +217,41 @@ impl Broker {
             _ => error,
         };
         error.with_redactor(self.redactor())
+    }
+
+    /// Whether a login that has come to its end is one the connection asks for.
+    ///
+    /// # Errors
+    ///
+    /// It had to be bound to the channel, and was not.
+    pub fn permit_login(&self) -> Result<()> {
+        let required = self
+            .endpoint
+            .iter()
+            .filter_map(|endpoint| endpoint.tls())
+            .any(|tls| tls.binding_required);
+        if !required || self.credentials.is_bound() {
+            return Ok(());
+        }
+        self.credentials.not_bound();
+        Err(self.failure.take().map_or_else(
+            || {
+                Error::new(
+                    ErrorKind::Authentication,
+                    "the login was not bound to the channel",
+                )
+            },
+            |error| error.with_redactor(self.redactor()),
+        ))
+    }
+
+    /// How the connection is encrypted; none if it is not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        let encryption = self.endpoint.as_ref()?.encryption()?;
+        Some(Encryption {
+            channel_bound: self.credentials.is_bound(),
+            ..encryption
+        })
     }
 
     /// Hides the sensitive values, and the addresses they have led to.

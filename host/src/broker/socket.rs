@@ -63,7 +63,8 @@ struct Passed {
 }
 
 impl Connected {
-    fn new(stream: TcpStream, meter: Arc<Meter>, endpoint: Arc<Endpoint>) -> Arc<Self> {
+    /// A socket in the clear, to `endpoint`.
+    pub fn new(stream: TcpStream, meter: Arc<Meter>, endpoint: Arc<Endpoint>) -> Arc<Self> {
         Arc::new(Self {
             stream,
             outbox: Mutex::default(),

@@ -12,8 +12,8 @@ const OLDEST: u32 = 100_000;
 /// That it answers.
 pub fn server(number: u32, version: &str, encrypted: bool, found: &mut Findings<'_>) {
     let channel = match encrypted {
-        true => "the connection is encrypted",
-        false => "the connection is not encrypted (Use SSL is off)",
+        true => "",
+        false => "; the connection is not encrypted (Use SSL is off)",
     };
     if number < OLDEST {
         found.missing(
@@ -27,7 +27,7 @@ pub fn server(number: u32, version: &str, encrypted: bool, found: &mut Findings<
     found.passed(
         &[Need::Usage],
         "server",
-        format!("PostgreSQL {version} answers and accepts the login; {channel}"),
+        format!("PostgreSQL {version} answers and accepts the login{channel}"),
     );
 }
 

@@ -33,7 +33,7 @@ use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
 use crate::dialect;
 use crate::protocol::backend::{self, Message, TextRow};
-use crate::protocol::{Violation, frontend};
+use crate::protocol::frontend;
 
 /// The context of what goes to the log.
 const LOG: &str = "postgres";
@@ -292,7 +292,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn simple(&mut self, sql: &str) -> Result<()> {
-        frontend::query(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        frontend::query(sql, self.stream.outbox()).map_err(|_| nul_in_statement())?;
         self.expect_ready();
         Ok(())
     }
@@ -313,7 +313,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn parse(&mut self, sql: &str) -> Result<()> {
-        frontend::parse(sql, self.stream.outbox()).map_err(nul_in_statement)
+        frontend::parse(sql, self.stream.outbox()).map_err(|_| nul_in_statement())
     }
 
     /// Puts one statement into the flight, to be parsed and described.
@@ -321,7 +321,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn describe(&mut self, sql: &str) -> Result<()> {
-        frontend::parse_and_describe(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        frontend::parse_and_describe(sql, self.stream.outbox()).map_err(|_| nul_in_statement())?;
         self.sync();
         Ok(())
     }
@@ -442,7 +442,7 @@ impl Drop for Session {
     }
 }
 
-fn nul_in_statement(_: Violation) -> Error {
+fn nul_in_statement() -> Error {
     Error::new(ErrorKind::Syntax, "the statement holds a NUL byte")
         .with_hint("remove the NUL byte from the statement")
 }

@@ -6,7 +6,7 @@
 
 use dagflux_guest::Result;
 
-use super::{Parameters, Session};
+use super::{Parameters, Session, nul_in_statement};
 use crate::dialect::quote;
 use crate::protocol::frontend;
 
@@ -44,12 +44,15 @@ impl Session {
         self.simple(&sql)
     }
 
-    /// Puts the settings into the flight of a statement that has to run outside of a transaction
-    /// block: they last until the `Sync` that ends it.
+    /// Puts the settings into the flight of `sql`, a statement that has to run outside of a
+    /// transaction block: they last until the `Sync` that ends it.
     ///
     /// # Errors
-    /// When a name holds a NUL byte.
-    pub fn set_for_one_statement(&mut self) -> Result<()> {
+    /// When one of the two holds a NUL byte; nothing is put then.
+    pub fn set_for(&mut self, sql: &str) -> Result<()> {
+        if sql.contains('\0') {
+            return Err(nul_in_statement());
+        }
         let settings = of(&self.parameters);
         let calls: Vec<String> = (1..=settings.len())
             .map(|at| {

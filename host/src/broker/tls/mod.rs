@@ -98,25 +98,6 @@ impl Tls {
         })
     }
 
-    /// The same, but without a demand for proof and without a certificate of our own: to look at
-    /// what a server shows.
-    pub fn only_looking(&self) -> Self {
-        Self {
-            mode: self.mode,
-            proof: Proof {
-                fingerprint: None,
-                chain: false,
-                system_roots: false,
-                name: false,
-            },
-            binding_required: false,
-            min_version: self.min_version,
-            own: self.own.clone(),
-            roots: self.roots.clone(),
-            client: None,
-        }
-    }
-
     /// Whether CAs were given.
     pub fn has_own_roots(&self) -> bool {
         !self.own.is_empty()

@@ -1,0 +1,75 @@
+//! How a connection is encrypted, told afterwards.
+
+use serde::Serialize;
+
+use crate::broker::tls::certificate::ServerCertificate;
+use crate::error::Error;
+use crate::policy::TlsMode;
+use crate::policy::tls::Proof;
+
+/// How a connection is encrypted, and what its server has proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Encryption {
+    /// The version of TLS, as in `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite.
+    pub cipher: String,
+    /// What the server has proved.
+    pub verified: Verified,
+    /// Whether the login was bound to the channel (SCRAM-SHA-256-PLUS).
+    pub channel_bound: bool,
+    /// The server's certificate.
+    pub certificate: ServerCertificate,
+}
+
+/// What a server has proved, from nothing to everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Verified {
+    /// Nothing: anyone in between could be the server.
+    Nothing,
+    /// That the CA given has signed for it; not that it is the host named.
+    Signature,
+    /// That a trusted CA has signed for it under the host's name.
+    Name,
+    /// That it has the very certificate that was pinned.
+    Pinned,
+}
+
+impl Verified {
+    pub(crate) fn of(proof: Proof) -> Self {
+        match proof {
+            Proof {
+                fingerprint: Some(_),
+                ..
+            } => Self::Pinned,
+            Proof { name: true, .. } => Self::Name,
+            Proof { chain: true, .. } => Self::Signature,
+            _ => Self::Nothing,
+        }
+    }
+
+    /// It as a sentence about the server.
+    pub fn as_sentence(self) -> &'static str {
+        match self {
+            Self::Nothing => "the server was not verified: anyone in between could be it",
+            Self::Signature => "the CA given has signed for the server; its name was not looked at",
+            Self::Name => "the server has proved its name",
+            Self::Pinned => "the server has the pinned certificate",
+        }
+    }
+}
+
+/// What a server shows of itself to anyone who asks, without a login.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Presented {
+    /// Its certificates, its own first.
+    pub certificates: Vec<ServerCertificate>,
+    /// The mode they were judged by.
+    pub mode: TlsMode,
+    /// Why a connection would be refused; none if it would not.
+    pub refusal: Option<Error>,
+}
