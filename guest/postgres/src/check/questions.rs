@@ -59,7 +59,7 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
             create: is_true(&create),
         })
     })?;
-    let holdings = each(session.gather()?, |row| holding(row))?;
+    let holdings = each(session.gather()?, holding)?;
     let mut tables = Vec::new();
     let mut numbers = HashMap::new();
     for row in session.gather()? {
