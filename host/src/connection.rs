@@ -11,7 +11,7 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
-use crate::encryption::Encryption;
+use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::report::{CheckOptions, Report};
@@ -83,8 +83,17 @@ impl Connection {
             }
             .boxed()
         });
-        let report = report.await?;
-        Ok(report.with_encryption(self.encryption()))
+        let mut report = report.await?;
+        // What the connector cannot know.
+        report.encryption = self.encryption();
+        let purposes = report.verdicts.iter().map(|verdict| verdict.purpose);
+        let finding = encryption::finding(
+            report.encryption.as_ref(),
+            self.shared.broker.leaves_the_machine(),
+            purposes.collect(),
+        );
+        report.add(finding);
+        Ok(report)
     }
 
     /// Every schema but the system's own, by name.

@@ -6,6 +6,7 @@ use crate::broker::tls::certificate::ServerCertificate;
 use crate::error::Error;
 use crate::policy::TlsMode;
 use crate::policy::tls::Proof;
+use crate::report::{Finding, Purpose, Remedy, Severity};
 
 /// How a connection is encrypted, and what its server has proved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +60,61 @@ impl Verified {
             Self::Name => "the server has proved its name",
             Self::Pinned => "the server has the pinned certificate",
         }
+    }
+}
+
+/// What a check says about the channel.
+pub(crate) fn finding(
+    encryption: Option<&Encryption>,
+    leaves_the_machine: bool,
+    purposes: Vec<Purpose>,
+) -> Finding {
+    let (severity, message, advice) = match encryption {
+        Some(encryption) => {
+            let bound = match encryption.channel_bound {
+                true => "; the login was bound to the channel",
+                false => "",
+            };
+            let message = format!(
+                "{}, {}; {}{bound}",
+                encryption.version,
+                encryption.cipher,
+                encryption.verified.as_sentence()
+            );
+            match encryption.verified {
+                Verified::Nothing => (
+                    Severity::Warning,
+                    message,
+                    Some("have `ssl_mode` be verify-full, or leave it out and turn Use SSL on; name the server's CA in `ssl_ca` if this machine does not trust it"),
+                ),
+                _ => (Severity::Passed, message, None),
+            }
+        }
+        None if leaves_the_machine => (
+            Severity::Warning,
+            "the connection is not encrypted: whoever is on the network between can read and change what passes".to_owned(),
+            Some("turn Use SSL on"),
+        ),
+        None => (
+            Severity::Passed,
+            "the connection is not encrypted, and does not leave this machine".to_owned(),
+            None,
+        ),
+    };
+    Finding {
+        severity,
+        subject: "encryption".to_owned(),
+        message,
+        purposes,
+        remedies: advice
+            .map(|advice| Remedy {
+                run_as: None,
+                statements: Vec::new(),
+                advice: Some(advice.to_owned()),
+                gives_more: false,
+            })
+            .into_iter()
+            .collect(),
     }
 }
 

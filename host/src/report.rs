@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::relational as wit;
-use crate::encryption::{Encryption, Verified};
+use crate::encryption::Encryption;
 use crate::error::{Error, ErrorKind};
 use crate::types::{mirror, mirror_enum};
 
@@ -245,41 +245,14 @@ impl Report {
         }
     }
 
-    /// Adds what the host knows of the encryption, which the connector does not.
-    pub(crate) fn with_encryption(mut self, encryption: Option<Encryption>) -> Self {
-        if let Some(encryption) = &encryption {
-            let severity = match encryption.verified {
-                Verified::Nothing => Severity::Warning,
-                _ => Severity::Passed,
-            };
-            let purposes = self.verdicts.iter().map(|verdict| verdict.purpose);
-            let finding = Finding {
-                severity,
-                subject: "encryption".to_owned(),
-                message: format!(
-                    "{} ({}); {}",
-                    encryption.version,
-                    encryption.cipher,
-                    encryption.verified.as_sentence()
-                ),
-                purposes: purposes.collect(),
-                remedies: match severity {
-                    Severity::Warning => vec![Remedy {
-                        run_as: None,
-                        statements: Vec::new(),
-                        advice: Some("verify it: ssl_mode = \"verify-full\", with ssl_ca where its certificate is signed by a CA of its own".to_owned()),
-                        gives_more: false,
-                    }],
-                    _ => Vec::new(),
-                },
-            };
-            for verdict in &mut self.verdicts {
-                verdict.severity = verdict.severity.max(severity);
+    /// Adds a finding of the host's own, behind the first.
+    pub(crate) fn add(&mut self, finding: Finding) {
+        for verdict in &mut self.verdicts {
+            if finding.purposes.contains(&verdict.purpose) {
+                verdict.severity = verdict.severity.max(finding.severity);
             }
-            self.findings.insert(self.findings.len().min(1), finding);
         }
-        self.encryption = encryption;
-        self
+        self.findings.insert(self.findings.len().min(1), finding);
     }
 
     /// Whether anything failed.

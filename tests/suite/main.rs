@@ -6,6 +6,7 @@ mod cancel;
 mod capture;
 mod checks;
 mod cli;
+mod connecting;
 mod discovery;
 mod errors;
 mod fixture;

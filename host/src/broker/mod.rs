@@ -254,6 +254,15 @@ impl Broker {
         })
     }
 
+    /// Whether what is sent passes a network, or stays on this machine.
+    pub fn leaves_the_machine(&self) -> bool {
+        let reached = self
+            .endpoint
+            .as_ref()
+            .and_then(|endpoint| endpoint.reached());
+        !reached.is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     /// Hides the sensitive values, and the addresses they have led to.
     pub fn redactor(&self) -> Redactor {
         let mut redactor = self.redactor.clone();

@@ -10,11 +10,7 @@ use crate::keywords::name;
 const OLDEST: u32 = 100_000;
 
 /// That it answers.
-pub fn server(number: u32, version: &str, encrypted: bool, found: &mut Findings<'_>) {
-    let channel = match encrypted {
-        true => "",
-        false => "; the connection is not encrypted (Use SSL is off)",
-    };
+pub fn server(number: u32, version: &str, found: &mut Findings<'_>) {
     if number < OLDEST {
         found.missing(
             grave(Need::AllRows),
@@ -27,7 +23,7 @@ pub fn server(number: u32, version: &str, encrypted: bool, found: &mut Findings<
     found.passed(
         &[Need::Usage],
         "server",
-        format!("PostgreSQL {version} answers and accepts the login{channel}"),
+        format!("PostgreSQL {version} answers and accepts the login"),
     );
 }
 

@@ -48,12 +48,7 @@ pub fn check(session: &mut Session, options: &CheckOptions) -> Result<Report> {
         schema,
     };
     let mut found = Findings::new(&asked);
-    access::server(
-        session.version(),
-        &version,
-        parameters.encrypted,
-        &mut found,
-    );
+    access::server(session.version(), &version, &mut found);
     access::schemas(&seen, &mut found);
     tables::reading(&seen, &mut found);
     beyond::views(&seen, &mut found);

@@ -18,6 +18,10 @@ pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
         ("DateStyle", "ISO".into()),
         ("IntervalStyle", "postgres".into()),
         ("extra_float_digits", "3".into()),
+        ("bytea_output", "hex".into()),
+        ("quote_all_identifiers", "off".into()),
+        // Nor what is read.
+        ("array_nulls", "on".into()),
     ];
     if let Some(timeout) = parameters.statement_timeout {
         let timeout = timeout.as_millis().max(1).to_string();
