@@ -4,6 +4,7 @@ mod differences;
 mod encryption;
 mod journey;
 mod matrix;
+mod middle;
 mod pooler;
 mod sample;
 mod secrecy;
