@@ -92,9 +92,7 @@ impl Connection {
             self.shared.broker.leaves_the_machine(),
             purposes.collect(),
         );
-        report
-            .findings
-            .insert(report.findings.len().min(1), finding);
+        report.add(finding);
         Ok(report)
     }
 

@@ -177,7 +177,7 @@ mirror! {
 pub struct Report {
     /// The server that answered; none if no connection could be opened.
     pub server: Option<Server>,
-    /// How the connection is encrypted; none if it is not.
+    /// How the connection is encrypted; none if it is not, or was not opened.
     pub encryption: Option<Encryption>,
     /// How it stands with each purpose that was looked at.
     pub verdicts: Vec<Verdict>,
@@ -243,6 +243,16 @@ impl Report {
                 }],
             }],
         }
+    }
+
+    /// Adds a finding of the host's own, behind the first.
+    pub(crate) fn add(&mut self, finding: Finding) {
+        for verdict in &mut self.verdicts {
+            if finding.purposes.contains(&verdict.purpose) {
+                verdict.severity = verdict.severity.max(finding.severity);
+            }
+        }
+        self.findings.insert(self.findings.len().min(1), finding);
     }
 
     /// Whether anything failed.

@@ -4,6 +4,7 @@ mod assembly;
 mod assertions;
 mod cancel;
 mod capture;
+mod checks;
 mod cli;
 mod connecting;
 mod discovery;

@@ -7,6 +7,7 @@ mod matrix;
 mod middle;
 mod pooler;
 mod sample;
+mod secrecy;
 mod settings;
 mod stage;
 

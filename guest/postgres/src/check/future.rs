@@ -2,7 +2,7 @@
 
 use super::Seen;
 use super::facts::Future;
-use super::grants::{by_default, some_of, words};
+use super::grants::{by_default, counted, some_of, words};
 use super::need::{Findings, Need, at_most_warning, by_severity, grave};
 use crate::keywords::name;
 
@@ -72,13 +72,17 @@ fn report(
             .map(|(future, _)| name(&future.role))
             .collect();
         roles.dedup();
+        let mut schemas: Vec<_> = wanted.iter().map(|(future, _)| &future.schema).collect();
+        schemas.sort_unstable();
+        schemas.dedup();
+        let place = match seen.schema {
+            Some(_) => String::new(),
+            None => format!(" in {}", counted(schemas.len(), "schema")),
+        };
         let message = format!(
-            "default privileges for {} are missing: the login will not have {} on what {} creates from now on",
+            "the login will not have {} on {}s created from now on{place} by {}",
             words(&needs),
-            match needs.len() {
-                1 => "it",
-                _ => "them",
-            },
+            kind.to_lowercase(),
             some_of(roles)
         );
         let remedies = by_default(

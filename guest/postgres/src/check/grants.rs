@@ -190,3 +190,11 @@ pub fn counted(number: usize, what: &str) -> String {
         _ => format!("{number} {what}s"),
     }
 }
+
+/// "the only table", "all 2 tables".
+pub fn all_of(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("the only {what}"),
+        _ => format!("all {number} {what}s"),
+    }
+}

@@ -3,16 +3,18 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`need`] | what each purpose needs, and how grave it is when that is missing |
-//! | [`facts`] | what the server says, in a constant number of statements |
-//! | [`access`], [`tables`], [`future`] | what is missing, as findings |
+//! | [`facts`], [`questions`] | what is known of login and database; asking for it, in a constant number of statements |
+//! | [`access`], [`tables`], [`beyond`], [`future`] | what is missing, as findings |
 //! | [`grants`] | the statements that give it, for the roles that must run them |
 //! | [`set_up`] | the same for a login that does not exist yet |
 
 pub mod access;
+pub mod beyond;
 pub mod facts;
 pub mod future;
 pub mod grants;
 pub mod need;
+pub mod questions;
 pub mod set_up;
 pub mod tables;
 
@@ -39,7 +41,7 @@ pub fn check(session: &mut Session, options: &CheckOptions) -> Result<Report> {
         .to_owned();
     let asked = Asked::new(&options.purposes);
     let schema = (!options.all_schemas).then_some(parameters.schema.as_str());
-    let facts = facts::gather(session, schema, &asked)?;
+    let facts = questions::gather(session, schema, &asked)?;
     let seen = Seen {
         facts: &facts,
         asked: &asked,
@@ -49,6 +51,8 @@ pub fn check(session: &mut Session, options: &CheckOptions) -> Result<Report> {
     access::server(session.version(), &version, &mut found);
     access::schemas(&seen, &mut found);
     tables::reading(&seen, &mut found);
+    beyond::views(&seen, &mut found);
+    beyond::foreign_tables(&seen, &mut found);
     tables::hidden_rows(&seen, &mut found);
     access::changing(&seen, &mut found);
     access::creating(&seen, &mut found);

@@ -6,7 +6,7 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::{Remedy, S
 
 use super::Seen;
 use super::facts::{Holding, Sequence, Table};
-use super::grants::{Object, advice, counted, on_objects, run_as, some_of, words};
+use super::grants::{Object, advice, all_of, counted, on_objects, run_as, some_of, words};
 use super::need::{Findings, Need, by_severity, grave, graver};
 use crate::keywords::{name, qualified};
 
@@ -42,14 +42,14 @@ fn privileges(
         .map(|need| (*need, grave(*need)));
     let groups = by_severity(seen.asked, missing);
     if groups.is_empty() {
-        let verb = match needs {
-            [Need::Select] => "read",
-            _ => "written to",
+        let (what, verb) = match (needs, total) {
+            ([Need::Select], 2..) => ("tables and view", "read"),
+            ([Need::Select], _) => ("table", "read"),
+            _ => ("table", "written to"),
         };
         let message = match total {
             0 => format!("there is nothing in {} yet", seen.place()),
-            1 => format!("the only table may be {verb}"),
-            _ => format!("all {total} may be {verb}"),
+            _ => format!("{} may be {verb}", all_of(total, what)),
         };
         found.passed(needs, subject, message);
         return;
@@ -86,7 +86,7 @@ fn lacking_message(
     }
     let mut message = match parts.len() {
         1 if lacking.len() == total => {
-            format!("{} missing on all {}", is(needs), counted(total, "table"))
+            format!("{} missing on {}", is(needs), all_of(total, "table"))
         }
         _ => {
             let parts: Vec<_> = parts
@@ -251,8 +251,7 @@ pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
     if missing.is_empty() {
         let message = match total {
             0 => "there are none".to_owned(),
-            1 => "the only one may be used".to_owned(),
-            _ => format!("all {total} may be used"),
+            _ => format!("{} may be used", all_of(total, "sequence")),
         };
         found.passed(&NEEDS, "sequences", message);
         return;
@@ -274,7 +273,7 @@ pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
             [] => String::new(),
         },
         match sequences.len() == total {
-            true => format!("all {}", counted(total, "sequence")),
+            true => all_of(total, "sequence"),
             false => format!("{} of {}", sequences.len(), counted(total, "sequence")),
         },
         some_of(

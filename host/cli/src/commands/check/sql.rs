@@ -101,29 +101,22 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
         done.push(role);
         heading(out, "Run", role.as_deref())?;
         let steps = parts.iter().flat_map(|part| &part.to_run);
+        let mut before = None;
         for step in steps
             .filter(|(other, _)| other == role)
             .flat_map(|(_, steps)| steps)
         {
-            writeln!(
-                out,
-                "-- {}: {}",
-                printable(step.subject),
-                printable(step.message)
-            )?;
+            explain(out, step, &mut before)?;
             writeln!(out, "{}", statement(step.statement))?;
         }
     }
     for (role, steps) in parts.iter().flat_map(|part| &part.to_consider) {
         heading(out, "To be decided; then run", role.as_deref())?;
+        let mut before = None;
         for step in steps {
-            writeln!(
-                out,
-                "-- {}: {}",
-                printable(step.subject),
-                printable(step.message)
-            )?;
-            if let Some(advice) = step.advice {
+            if explain(out, step, &mut before)?
+                && let Some(advice) = step.advice
+            {
                 writeln!(out, "-- {}", printable(advice))?;
             }
             writeln!(out, "-- {}", printable(step.statement))?;
@@ -133,4 +126,19 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
         writeln!(out, "-- {}: {}", printable(subject), printable(advice))?;
     }
     Ok(out.flush()?)
+}
+
+/// Says what a statement is for, unless the one before was for the same.
+fn explain<'r>(
+    out: &mut impl Write,
+    step: &Step<'r>,
+    before: &mut Option<(&'r str, &'r str, Option<&'r str>)>,
+) -> std::io::Result<bool> {
+    let this = (step.subject, step.message, step.advice);
+    if before.replace(this) == Some(this) {
+        return Ok(false);
+    }
+    let (subject, message) = (printable(step.subject), printable(step.message));
+    writeln!(out, "-- {subject}: {message}")?;
+    Ok(true)
 }

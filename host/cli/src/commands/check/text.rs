@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use console::{StyledObject, Term, measure_text_width, style};
-use dagflux_host::{Finding, Purpose, Report, Severity};
+use dagflux_host::{Finding, Report, Severity};
 
 use super::sql;
 use crate::output::{printable, wrapped};
@@ -46,8 +46,11 @@ fn header(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
 }
 
 fn verdicts(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
-    let width = Purpose::ALL.map(|purpose| purpose.as_str().len());
-    let width = width.into_iter().max().unwrap_or_default();
+    let widths = report.verdicts.iter();
+    let width = widths
+        .map(|verdict| verdict.purpose.as_str().len())
+        .max()
+        .unwrap_or_default();
     for verdict in &report.verdicts {
         let word = match verdict.severity {
             Severity::Failed => style("not ready").red(),
@@ -150,19 +153,20 @@ fn remedies(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             )?;
         }
         for (role, steps) in remedies.to_consider {
+            let mut before = None;
             for step in steps {
-                let advice = step.advice.map(printable).unwrap_or_default();
-                writeln!(
-                    out,
-                    "\n{} {advice}\n{}",
-                    style(format!(
+                // What several statements have in common is said once.
+                if before.replace((step.subject, step.advice)) != Some((step.subject, step.advice))
+                {
+                    let heading = format!(
                         "{}, as {}:",
                         printable(step.subject),
                         sql::who(role.as_deref())
-                    ))
-                    .bold(),
-                    printable(step.statement)
-                )?;
+                    );
+                    let advice = step.advice.map(printable).unwrap_or_default();
+                    writeln!(out, "\n{} {advice}\n", style(heading).bold())?;
+                }
+                writeln!(out, "{}", printable(step.statement))?;
             }
         }
     }
