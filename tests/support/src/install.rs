@@ -97,7 +97,8 @@ pub fn provide_others() -> Result<Vec<String>> {
         }
         found.push(Binaries::of_version(major)?.version()?);
     }
-    if !PgBouncer::is_present()? && !cfg!(target_os = "linux") {
+    // Debian's package is unpacked, not installed.
+    if !PgBouncer::is_present()? && !on_path("apt-get") {
         install(Wanted::PgBouncer)?;
     }
     found.push(PgBouncer::version()?);
