@@ -60,7 +60,7 @@ fn expected(purpose: Purpose, revoke: &str) -> Severity {
         ("DELETE", InPlace) => Failed,
         ("USAGE ON SEQUENCES" | "USAGE, SELECT ON SEQUENCES", Join) => Failed,
         ("SELECT ON SEQUENCES", Join) => Warning,
-        ("USAGE ON SEQUENCES" | "USAGE, SELECT ON SEQUENCES", InPlace) => Warning,
+        (what, InPlace) if what.ends_with("SEQUENCES") => Warning,
         _ => Note,
     };
     match future {
