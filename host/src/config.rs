@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::descriptor::{Descriptor, Field, FieldKind, Role};
 use crate::error::{Error, ErrorKind, Fault, Result};
-use crate::policy::tls::TlsMode;
-use crate::settings::Settings;
+use crate::policy::tls::{self, TlsMode};
+use crate::settings::{self, Settings};
 
 /// A value of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +155,9 @@ impl Config {
                         format!("`{name}` is not sensitive: give it in the configuration"),
                     ));
                 }
+                // Whoever shows a certificate logs in with that, as far as is known here.
+                None if field.role == Role::LoginPassword
+                    && sensitive.contains(&settings::SSL_KEY) => {}
                 None if !in_secrets && field.required && field.default.is_none() => {
                     faults.push(Fault::new(
                         name,
@@ -170,6 +173,14 @@ impl Config {
             faults = found;
         }
         faults
+    }
+
+    /// What is weaker about the encryption of such a connection than what Use SSL stands for, as
+    /// a sentence; none if nothing is, if the connection is not encrypted at all, or if the
+    /// configuration has faults. `sensitive` names the sensitive fields that have a value.
+    pub fn weakness(&self, descriptor: &Descriptor, sensitive: &[&str]) -> Option<&'static str> {
+        let settings = Settings::read(self, descriptor, sensitive).ok()?;
+        tls::weakness(settings.mode, settings.proof)
     }
 
     /// What the connector sees in `wasi:config/store`, defaults filled in, with what `mode`

@@ -1,6 +1,7 @@
 //! How a connection is encrypted, told afterwards.
 
-use serde::Serialize;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::broker::tls::certificate::ServerCertificate;
 use crate::error::Error;
@@ -9,7 +10,7 @@ use crate::policy::tls::Proof;
 use crate::report::{Finding, Purpose, Remedy, Severity};
 
 /// How a connection is encrypted, and what its server has proved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Encryption {
     /// The version of TLS, as in `TLSv1.3`.
@@ -20,8 +21,32 @@ pub struct Encryption {
     pub verified: Verified,
     /// Whether the login was bound to the channel (SCRAM-SHA-256-PLUS).
     pub channel_bound: bool,
-    /// The server's certificate.
+    /// The server's certificate. For machines without the names in it, which are those of the
+    /// host.
+    #[serde(serialize_with = "without_names")]
     pub certificate: ServerCertificate,
+}
+
+impl std::fmt::Debug for Encryption {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Encryption")
+            .field("version", &self.version)
+            .field("cipher", &self.cipher)
+            .field("verified", &self.verified)
+            .field("channel_bound", &self.channel_bound)
+            .finish_non_exhaustive()
+    }
+}
+
+fn without_names<S: Serializer>(
+    certificate: &ServerCertificate,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let mut parts = serializer.serialize_struct("ServerCertificate", 3)?;
+    parts.serialize_field("not_before", &certificate.not_before)?;
+    parts.serialize_field("not_after", &certificate.not_after)?;
+    parts.serialize_field("fingerprint", &certificate.fingerprint)?;
+    parts.end()
 }
 
 /// What a server has proved, from nothing to everything.

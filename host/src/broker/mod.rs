@@ -269,6 +269,9 @@ impl Broker {
         for address in self.endpoint.iter().flat_map(|endpoint| endpoint.pinned()) {
             redactor.hide("address", &address.ip().to_string());
         }
+        for name in self.endpoint.iter().flat_map(|endpoint| endpoint.named()) {
+            redactor.hide("host", &name);
+        }
         redactor
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -70,6 +71,8 @@ pub struct Endpoint {
     reached: Mutex<Option<SocketAddr>>,
     /// How the last socket was encrypted.
     secured: Mutex<Option<Encryption>>,
+    /// The names that the server's certificate has, which are as telling as the host.
+    named: Mutex<Vec<String>>,
 }
 
 /// Why a look-up or a dial failed, in the terms of `wasi:sockets`.
@@ -110,6 +113,7 @@ impl Endpoint {
             pinned: Mutex::default(),
             reached: Mutex::default(),
             secured: Mutex::default(),
+            named: Mutex::default(),
         }
     }
 
@@ -158,11 +162,28 @@ impl Endpoint {
                 Ok(layer)
             }
             Err((failure, shown)) => {
+                self.note_names(&shown);
                 self.failure
                     .record(tls::failure::explain(failure, tls, &self.host, &shown));
                 Err(io::Error::other("the TLS handshake failed"))
             }
         }
+    }
+
+    fn note_names(&self, shown: &[CertificateDer<'static>]) {
+        if let Some(own) = shown.first() {
+            let mut names = ServerCertificate::read(own).names;
+            names.extend(ServerCertificate::common_name(own));
+            *self.named.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        }
+    }
+
+    /// The names in the certificate that the server showed last, where it was refused.
+    pub fn named(&self) -> Vec<String> {
+        self.named
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How the last socket was encrypted; none if it was not.
@@ -211,6 +232,7 @@ impl Endpoint {
             Ok(layer) => (layer.shown().to_vec(), None),
             Err((failure, shown)) => (shown, Some(failure)),
         };
+        self.note_names(&shown);
         let refusal =
             failure.map(|failure| tls::failure::explain(failure, tls, &self.host, &shown));
         match refusal {

@@ -188,6 +188,24 @@ pub fn decide(wishes: Wishes<'_>) -> Result<(TlsMode, Proof), Fault> {
     Ok((mode, proof))
 }
 
+/// What is weaker about this than what Use SSL stands for; none if nothing is, or if nothing is
+/// encrypted in the first place.
+pub fn weakness(mode: TlsMode, proof: Proof) -> Option<&'static str> {
+    match mode {
+        TlsMode::Disable => None,
+        TlsMode::Prefer => Some(
+            "`ssl_mode` is prefer: encrypted only as long as nobody in between says otherwise, and anyone could be the server",
+        ),
+        TlsMode::Require | TlsMode::VerifyCa | TlsMode::VerifyFull if !proof.is_any() => {
+            Some("`ssl_mode` is require: encrypted, but anyone could be the server")
+        }
+        TlsMode::Require | TlsMode::VerifyCa if proof.fingerprint.is_none() => Some(
+            "the server proves that the CA in `ssl_ca` signed for it, but not that it is the host named",
+        ),
+        _ => None,
+    }
+}
+
 /// Whether a connector that has sent `sent` of the request for TLS may send
 /// `bytes` next, in the clear, on a connection that has to be encrypted.
 pub fn permit_in_the_clear(request: &[u8], sent: usize, bytes: &[u8]) -> bool {
@@ -391,6 +409,40 @@ mod tests {
             ..pinned
         };
         assert!(decided(both).1.chain && decided(both).1.fingerprint.is_some());
+    }
+
+    #[test]
+    fn what_weakens_is_named() {
+        let pinned = Some([7; 32]);
+        for (name, has_ca, fingerprint, weak) in [
+            ("disable", false, None, None),
+            ("prefer", false, None, Some("nobody in between")),
+            ("require", false, None, Some("anyone could be the server")),
+            ("require", false, pinned, None),
+            ("require", true, None, Some("not that it is the host named")),
+            (
+                "verify-ca",
+                true,
+                None,
+                Some("not that it is the host named"),
+            ),
+            ("verify-ca", true, pinned, None),
+            ("verify-full", false, None, None),
+            ("verify-full", true, pinned, None),
+        ] {
+            let (mode, proof) = decided(Wishes {
+                ssl_mode: Some(name),
+                has_ca,
+                fingerprint,
+                ..NOTHING
+            });
+            let found = weakness(mode, proof);
+            assert_eq!(found.is_some(), weak.is_some(), "{name}");
+            assert!(
+                found.unwrap_or_default().contains(weak.unwrap_or_default()),
+                "{name}: {found:?}"
+            );
+        }
     }
 
     #[test]

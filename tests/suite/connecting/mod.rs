@@ -4,8 +4,10 @@ mod differences;
 mod encryption;
 mod journey;
 mod matrix;
+mod middle;
 mod pooler;
 mod sample;
+mod secrecy;
 mod settings;
 
 use anyhow::{Context, Result};

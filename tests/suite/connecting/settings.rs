@@ -49,6 +49,7 @@ async fn of_a_role_change_no_row() -> Result<()> {
     assert_eq!(journey::reading(&odd).await?, expected);
     for (name, setting) in ODD {
         let change = format!("ALTER ROLE odd RESET ALL; ALTER ROLE odd SET {name} = {setting}");
+        println!("{name} = {setting}");
         admin.batch_execute(&change).await?;
         check(&odd, &admin, &expected)
             .await

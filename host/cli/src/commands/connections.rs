@@ -16,6 +16,8 @@ struct Listed<'f> {
     public: Vec<(String, Value)>,
     /// Why it cannot be used as it is.
     faults: Vec<String>,
+    /// What is weak about its encryption.
+    weakness: Option<&'static str>,
 }
 
 /// Runs the command.
@@ -43,6 +45,7 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
                     "line": listed.entry.line,
                     "fields": fields,
                     "faults": faults,
+                    "warnings": listed.weakness.iter().collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -56,6 +59,7 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
                 .map(|(name, value)| format!("{name}={}", plain(value)))
                 .collect();
             let state = match listed.faults.len() {
+                0 if listed.weakness.is_some() => "complete, 1 warning".to_owned(),
                 0 => "complete".to_owned(),
                 1 => "1 fault".to_owned(),
                 faults => format!("{faults} faults"),
@@ -77,10 +81,15 @@ pub async fn run(context: &Context) -> anyhow::Result<()> {
     let titles = ["connection", "connector", "fields", "state"];
     table::print(titles.map(table::Column::left).to_vec(), &rows)?;
     let mut out = output::stdout();
-    for listed in listed.iter().filter(|listed| !listed.faults.is_empty()) {
-        writeln!(out, "\n{}:", listed.entry.name)?;
+    for listed in &listed {
+        if !listed.faults.is_empty() {
+            writeln!(out, "\n{}:", listed.entry.name)?;
+        }
         for fault in &listed.faults {
             writeln!(out, "  - {}", output::printable(fault))?;
+        }
+        if let Some(weakness) = listed.weakness {
+            writeln!(out, "\n{}: warning: {weakness}", listed.entry.name)?;
         }
     }
     Ok(out.flush()?)
@@ -100,14 +109,14 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
                 entry,
                 public: Vec::new(),
                 faults,
+                weakness: None,
             };
         }
     };
     let public = |name: &str| {
         connector
             .descriptor()
-            .fields
-            .iter()
+            .all_fields()
             .any(|field| field.name == name && !field.sensitive)
     };
     let value = |content: &Content| match content {
@@ -116,8 +125,12 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
         Content::Boolean(value) => Some(Value::from(*value)),
         _ => None,
     };
+    let mut weakness = None;
     let faults = match faults::check(file, entry, &connector) {
-        Ok(_) => Vec::new(),
+        Ok(checked) => {
+            weakness = checked.weakness(connector.descriptor());
+            Vec::new()
+        }
         Err(failure) => failure.faults.iter().map(ToString::to_string).collect(),
     };
     let public = (entry.fields.iter())
@@ -128,11 +141,17 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
         entry,
         public,
         faults,
+        weakness,
     }
 }
 
+/// A value on one line: of a text with several, such as a certificate, the first.
 fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    match value.as_str() {
+        None => value.to_string(),
+        Some(text) => match text.trim().split_once('\n') {
+            Some((first, _)) => format!("{first}…"),
+            None => text.to_owned(),
+        },
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use dagflux_host::Field;
+
 use crate::context::Context;
 use crate::output::{self, table};
 
@@ -28,13 +30,28 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
         about.title, about.version, about.name, about.category
     )?;
     out.flush()?;
+    fields(&about.fields)?;
+    if !about.settings.is_empty() {
+        writeln!(out, "\nEncryption and network\n")?;
+        out.flush()?;
+        fields(&about.settings)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// A table of fields, and what each is for.
+fn fields(fields: &[Field]) -> anyhow::Result<()> {
     let yes = |answer: bool| Some(if answer { "yes" } else { "no" }.to_owned());
-    let rows: Vec<Vec<table::Cell>> = (about.fields.iter())
+    let rows: Vec<Vec<table::Cell>> = (fields.iter())
         .map(|field| {
+            let kind = match field.choices {
+                [] => field.kind.as_str().to_owned(),
+                choices => choices.join(", "),
+            };
             vec![
                 Some(field.name.clone()),
                 Some(field.label.clone()),
-                Some(field.kind.as_str().to_owned()),
+                Some(kind),
                 yes(field.required),
                 yes(field.sensitive),
                 Some(field.default.clone().unwrap_or_default()),
@@ -45,7 +62,7 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
     table::print(titles.map(table::Column::left).to_vec(), &rows)?;
     let mut out = output::stdout();
     writeln!(out)?;
-    for field in &about.fields {
+    for field in fields {
         writeln!(out, "{}: {}", field.name, field.help)?;
     }
     Ok(out.flush()?)

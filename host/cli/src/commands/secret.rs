@@ -79,9 +79,8 @@ async fn place(context: &Context, file: &File, name: &str, field: &str) -> anyho
         });
     }
     let connector = context.connector_of(file, entry).await?;
-    let fields = &connector.descriptor().fields;
+    let fields = connector.descriptor().all_fields();
     let known: Vec<&str> = fields
-        .iter()
         .filter(|field| field.sensitive || field.kind == FieldKind::Secret)
         .map(|field| field.name.as_str())
         .collect();

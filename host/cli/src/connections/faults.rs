@@ -5,11 +5,14 @@
 
 use std::path::PathBuf;
 
-use dagflux_host::{Config, Connector, FieldKind};
+use dagflux_host::{Config, Connector, Descriptor, FieldKind, Role};
 
 use super::file::{Content, Entry, File, Given};
 use super::reference::{FORMS, Reference};
 use crate::failure::{Failure, Fault};
+
+/// The field whose value logs in without a password.
+const CLIENT_KEY: &str = "ssl_key";
 
 /// A connection without faults, split by where its values may go.
 #[derive(Debug, Default)]
@@ -18,6 +21,19 @@ pub struct Checked {
     pub config: Config,
     /// The sensitive ones.
     pub sensitive: Vec<SensitiveField>,
+}
+
+impl Checked {
+    /// What is weak about its encryption, as a sentence.
+    pub fn weakness(&self, descriptor: &Descriptor) -> Option<&'static str> {
+        self.config.weakness(descriptor, &self.given())
+    }
+
+    /// The names of the sensitive fields that have a value.
+    fn given(&self) -> Vec<&str> {
+        let names = self.sensitive.iter();
+        names.map(|field| field.name.as_str()).collect()
+    }
 }
 
 /// A sensitive field that has a value.
@@ -60,18 +76,23 @@ struct FormField {
     required: bool,
     sensitive: bool,
     default: Option<String>,
+    choices: &'static [&'static str],
+    /// Whether a client key does instead.
+    is_password: bool,
 }
 
 impl Form {
     fn of(connector: &Connector) -> Form {
         let descriptor = connector.descriptor();
-        let fields = (descriptor.fields.iter())
+        let fields = (descriptor.all_fields())
             .map(|field| FormField {
                 name: field.name.clone(),
                 kind: field.kind,
                 required: field.required,
                 sensitive: field.sensitive,
                 default: field.default.clone(),
+                choices: field.choices,
+                is_password: field.role == Role::LoginPassword,
             })
             .collect();
         Form {
@@ -92,11 +113,7 @@ pub fn check(file: &File, entry: &Entry, connector: &Connector) -> Result<Checke
         mut faults,
         suggested,
     } = against_form(entry, &Form::of(connector), |path| file.resolve(path));
-    let given: Vec<&str> = checked
-        .sensitive
-        .iter()
-        .map(|field| field.name.as_str())
-        .collect();
+    let given = checked.given();
     // What only the host's own rules know, of fields not yet complained about.
     if let Err(error) = checked.config.validate(connector.descriptor(), &given) {
         let known: Vec<String> = faults
@@ -208,9 +225,12 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
             Err(message) => faults.push(fault(message)),
         }
     }
+    let is_given = |name: &str| entry.fields.iter().any(|given| given.name == name);
     for field in &form.fields {
-        let given = entry.fields.iter().any(|given| given.name == field.name);
-        if field.required && field.default.is_none() && !given && !suggested.contains(&field.name) {
+        let needed = field.required
+            && field.default.is_none()
+            && !(field.is_password && is_given(CLIENT_KEY));
+        if needed && !is_given(&field.name) && !suggested.contains(&field.name) {
             faults.push(Fault {
                 line: Some(entry.line),
                 field: field.name.clone(),
@@ -259,6 +279,22 @@ fn accept(
              `dagflux secret set {}.{name}`, or write {name} = {{ env = \"VARIABLE\" }} or {name} = {{ file = \"path\" }}",
             entry.name
         )),
+        (Content::Text(text), FieldKind::File) => match file_obstacle(text, &resolve) {
+            Ok(value) => Ok(Accepted::Public(value.into())),
+            Err(obstacle) => Err(format!("\"{name}\": {obstacle}")),
+        },
+        (Content::Text(text), FieldKind::Text)
+            if !field.choices.is_empty() && !field.choices.contains(&text.as_str()) =>
+        {
+            Err(match super::nearest(text, field.choices) {
+                Some(near) => format!("\"{name}\": did you mean \"{near}\"?"),
+                None => format!(
+                    "\"{name}\" wants one of {}; write {}",
+                    field.choices.join(", "),
+                    model(field)
+                ),
+            })
+        }
         (Content::Text(text), FieldKind::Text) if text.is_empty() && field.required => {
             Err(format!("\"{name}\" is empty; write {}", model(field)))
         }
@@ -277,12 +313,36 @@ fn accept(
     }
 }
 
+/// What is handed on of a file: the text itself if it is one, or the path from here.
+fn file_obstacle(given: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<String, String> {
+    if given.contains("-----BEGIN") {
+        return match given.contains("PRIVATE KEY") {
+            true => Err("a private key must not be written in this file; write ssl_key = { file = \"path\" }".into()),
+            false => Ok(given.to_owned()),
+        };
+    }
+    if given.is_empty() {
+        return Err("it is empty; write the path of a PEM file".into());
+    }
+    let path = resolve(given);
+    let shown = path.display();
+    match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+        Err(error) => Err(format!("the file {shown} cannot be read: {error}")),
+        Ok(metadata) if metadata.is_dir() => Err(format!("{shown} is a folder")),
+        Ok(_) => match path.to_str() {
+            Some(path) => Ok(path.to_owned()),
+            None => Err(format!("the path {shown} is not UTF-8 text")),
+        },
+    }
+}
+
 /// The word for what a field holds.
 fn wanted(kind: FieldKind) -> &'static str {
     match kind {
         FieldKind::Integer => "a whole number",
         FieldKind::Boolean => "true or false",
         FieldKind::Secret => "a reference",
+        FieldKind::File => "the path of a file",
         _ => "text",
     }
 }
@@ -295,7 +355,11 @@ fn model(field: &FormField) -> String {
         FieldKind::Integer => format!("{name} = {}", default.unwrap_or("1")),
         FieldKind::Boolean => format!("{name} = {}", default.unwrap_or("true")),
         FieldKind::Secret => format!("{name} = {FORMS}"),
-        _ => format!("{name} = \"{}\"", default.unwrap_or("...")),
+        FieldKind::File => format!("{name} = \"path\""),
+        _ => {
+            let value = default.or(field.choices.last().copied());
+            format!("{name} = \"{}\"", value.unwrap_or("..."))
+        }
     }
 }
 

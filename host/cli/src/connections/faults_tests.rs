@@ -15,6 +15,12 @@ fn form() -> Form {
         required,
         sensitive,
         default: default.map(Into::into),
+        choices: if name == "ssl_mode" {
+            &["disable", "verify-ca", "verify-full"]
+        } else {
+            &[]
+        },
+        is_password: name == "password",
     };
     Form {
         connector: "postgres".into(),
@@ -26,6 +32,9 @@ fn form() -> Form {
             field("password", FieldKind::Secret, true, true, None),
             field("schema", FieldKind::Text, false, false, Some("public")),
             field("use_ssl", FieldKind::Boolean, false, false, Some("false")),
+            field("ssl_mode", FieldKind::Text, false, false, None),
+            field("ssl_ca", FieldKind::File, false, false, None),
+            field("ssl_key", FieldKind::Secret, false, true, None),
         ],
     }
 }
@@ -101,7 +110,7 @@ colour = 3.5
              `dagflux secret set sales.password`, or write password = { env = \"VARIABLE\" } or password = { file = \"path\" }",
             "line 8: \"schema\" is text and not kept apart; write schema = \"public\"",
             "line 9: \"use_ssl\" wants true or false and is text; write use_ssl = false",
-            "line 10: \"colour\" is not a field of postgres; its fields are host, port, database, username, password, schema, use_ssl",
+            "line 10: \"colour\" is not a field of postgres; its fields are host, port, database, username, password, schema, use_ssl, ssl_mode, ssl_ca, ssl_key",
         ]
     );
 }
@@ -186,6 +195,57 @@ fn secret_files_are_for_their_owner_only() {
         readable_by_others: false,
     };
     assert_eq!(reference.read(plain).unwrap().expose(), "pass word");
+}
+
+#[test]
+fn encryption() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "-----BEGIN CERTIFICATE-----").unwrap();
+    let found = |lines: &str| {
+        let text = format!(
+            "[sales]\nconnector = \"postgres\"\nhost = \"h\"\ndatabase = \"d\"\nusername = \"u\"\n{lines}\n"
+        );
+        let file = File::parse(&folder.path().join("c.toml"), &text).unwrap();
+        let resolve = |path: &str| file.resolve(path);
+        let found = against_form(&file.entries[0], &form(), resolve);
+        let faults: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
+        (faults, found.checked.config)
+    };
+    let missing = folder.path().join("other.pem");
+    let password = "line 1: \"password\" is missing; write password = { keyring = true }, { env = \"VARIABLE\" } or { file = \"path\" }";
+    for (lines, expected) in [
+        ("password = { keyring = true }\nssl_ca = \"ca.pem\"", vec![]),
+        (
+            "password = { keyring = true }\nssl_ca = \"other.pem\"",
+            vec![format!(
+                "line 7: \"ssl_ca\": the file {} cannot be read: No such file or directory (os error 2)",
+                missing.display()
+            )],
+        ),
+        (
+            "password = { keyring = true }\nssl_ca = '''\n-----BEGIN CERTIFICATE-----\n'''",
+            vec![],
+        ),
+        (
+            "password = { keyring = true }\nssl_ca = '''\n-----BEGIN PRIVATE KEY-----\n'''",
+            vec!["line 7: \"ssl_ca\": a private key must not be written in this file; write ssl_key = { file = \"path\" }".into()],
+        ),
+        (
+            "password = { keyring = true }\nssl_mode = \"verify_full\"",
+            vec!["line 7: \"ssl_mode\": did you mean \"verify-full\"?".into()],
+        ),
+        (
+            "password = { keyring = true }\nssl_mode = \"strong\"",
+            vec!["line 7: \"ssl_mode\" wants one of disable, verify-ca, verify-full; write ssl_mode = \"verify-full\"".into()],
+        ),
+        ("ssl_key = { keyring = true }", vec![]),
+        ("ssl_ca = \"ca.pem\"", vec![password.into()]),
+    ] {
+        assert_eq!(found(lines).0, expected, "{lines}");
+    }
+    let (_, config) = found("ssl_key = { keyring = true }\nssl_ca = \"ca.pem\"");
+    let path = folder.path().join("ca.pem").display().to_string();
+    assert_eq!(config.value("ssl_ca"), Some(&path.into()));
 }
 
 #[test]

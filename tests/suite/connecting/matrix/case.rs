@@ -169,6 +169,8 @@ pub enum Outcome {
     Tls,
     /// Refused when it came to the login, by either side.
     Login,
+    /// Refused for what was configured, before anything was sent.
+    Configuration,
     /// The connection broke.
     Lost,
     /// Something else.
@@ -182,6 +184,7 @@ impl Outcome {
             Self::Clear => "clear",
             Self::Tls => "no: tls",
             Self::Login => "no: login",
+            Self::Configuration => "no: config",
             Self::Lost => "no: lost",
             Self::Other => "no: other",
         }

@@ -76,6 +76,7 @@ fn refusal(error: &Error) -> Outcome {
     match error.kind() {
         ErrorKind::Tls => Outcome::Tls,
         ErrorKind::Authentication | ErrorKind::PolicyRefused => Outcome::Login,
+        ErrorKind::Configuration => Outcome::Configuration,
         ErrorKind::ConnectionLost => Outcome::Lost,
         _ => Outcome::Other,
     }
