@@ -2,9 +2,9 @@
 //! missing altogether.
 
 use anyhow::Result;
-use dagflux_host::{CheckOptions, Purpose, Report, Severity};
-use dagflux_test_support::Database;
+use dagflux_host::{CheckOptions, ConnectOptions, Purpose, Report, Severity};
 use dagflux_test_support::tokio_postgres::Client;
+use dagflux_test_support::{Database, Server, ServerOptions};
 
 use super::{asked, check_as, connect_as, finding, mend, role, statements, troubles};
 use crate::assertions::{query, value};
@@ -420,5 +420,30 @@ async fn without_a_purpose_only_reading_fails() -> Result<()> {
         .await?;
     let report = check_as(&database, "case_open", "public", &CheckOptions::new()).await?;
     assert!(report.has_failed(), "{report:#?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_for_sources_only() -> Result<()> {
+    let options = ServerOptions::new().with_setting("wal_level", "replica");
+    let primary = Server::start(&options).await?;
+    let database = primary.database("case_standby").await?;
+    let sql = "CREATE TABLE t (id int)";
+    database.sql().await?.batch_execute(sql).await?;
+    let config = fixture::config(&database);
+    let secrets = fixture::secrets(&database);
+    let standby = primary.into_standby().await?;
+    let connector = fixture::postgres().await?;
+    let config = config.with("port", standby.port());
+    let options = ConnectOptions::default();
+    let mut connection = connector.connect(config, secrets, options).await?;
+    let report = connection.check(asked(Purpose::Source)).await?;
+    assert!(!report.has_failed(), "{report:#?}");
+    for purpose in [Purpose::NewTable, Purpose::InPlace, Purpose::Join] {
+        let report = connection.check(asked(purpose)).await?;
+        let changes = finding(&report, "changes")?;
+        assert_eq!(changes.severity, Severity::Failed, "{report:#?}");
+        assert!(changes.message.contains("replica"), "{changes:?}");
+    }
     Ok(())
 }

@@ -59,8 +59,8 @@ pub const fn grave(need: Need) -> Grave {
         Need::Update => [P, N, F, F],
         Need::Delete => [P, N, F, N],
         Need::Draw => [P, N, W, F],
-        Need::DrawIdentity => [P, N, N, W],
-        Need::SeeSequence => [P, N, N, W],
+        Need::DrawIdentity => [P, N, W, W],
+        Need::SeeSequence => [P, N, W, W],
         Need::Create => [P, F, N, F],
         Need::Temporary => [P, P, P, F],
         Need::Change => [P, F, F, F],
@@ -185,7 +185,9 @@ impl<'a> Findings<'a> {
         let purposes = self
             .asked
             .each(grave)
-            .filter(|(purpose, grave)| self.asked.shown(*purpose, *grave) == severity)
+            .filter(|(purpose, grave)| {
+                self.asked.shown(*purpose, *grave) == severity || *grave == Severity::Failed
+            })
             .map(|(purpose, _)| purpose)
             .collect();
         self.findings.push(Finding {
