@@ -50,10 +50,10 @@ fn report(
         .map(|need| (*need, at_most_warning(grave(*need))));
     let groups = by_severity(seen.asked, missing);
     if groups.is_empty() {
-        let message = match futures.is_empty() {
-            true => "only the login itself creates them".to_owned(),
-            false => "default privileges cover what is created from now on".to_owned(),
-        };
+        let message = format!(
+            "the login will have what it needs on {}s created from now on",
+            kind.to_lowercase()
+        );
         found.passed(needs, subject, message);
         return;
     }

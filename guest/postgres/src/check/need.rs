@@ -190,10 +190,14 @@ impl<'a> Findings<'a> {
             })
             .map(|(purpose, _)| purpose)
             .collect();
+        let mut message = message.into();
+        if severity == Severity::Note {
+            message.push_str("; not needed for what was asked for");
+        }
         self.findings.push(Finding {
             severity,
             subject: subject.to_owned(),
-            message: message.into(),
+            message,
             purposes,
             remedies,
         });
