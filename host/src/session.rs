@@ -140,20 +140,18 @@ impl Session {
             statement_timeout_ms: timeout,
         };
         let guest = guest.connection();
-        let connection = watch.call_within(limit, guest.call_open(&mut *store, &options)).await.map_err(|error| match error.kind() {
-            ErrorKind::WallTimeLimit => shared
-                .broker
-                .failure
-                .take()
-                .unwrap_or_else(|| Error::new(
-                ErrorKind::ConnectTimeout,
-                format!("the server did not complete the login within {} s", limit.as_secs()),
-            )
-            .with_hint("check that the Port field leads to a database server, and that the server is not overloaded")
-            .with_retryable(true))
-                .with_redactor(shared.broker.redactor()),
-            _ => error,
-        })?;
+        let connection = watch
+            .call_within(limit, guest.call_open(&mut *store, &options))
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::WallTimeLimit => {
+                    let failed = shared.broker.failure.take();
+                    failed
+                        .unwrap_or_else(|| shared.broker.timed_out(limit))
+                        .with_redactor(shared.broker.redactor())
+                }
+                _ => error,
+            })?;
         shared.broker.permit_login()?;
         if let Some(token) = watch
             .call_plain(guest.call_cancel_token(store, connection))

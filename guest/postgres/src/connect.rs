@@ -58,10 +58,15 @@ pub fn open(application_name: String, statement_timeout: Option<Duration>) -> Re
 }
 
 /// Whether a connection that need not be encrypted is tried without, as libpq does: where the
-/// handshake failed, or where pg_hba.conf has no place for an encrypted one.
+/// handshake failed, or where pg_hba.conf, the server's or a pooler's, has no place for an
+/// encrypted one.
 fn gives_way(encryption: Encryption, error: &Error) -> bool {
-    encryption == Encryption::IfOffered
-        && (error.kind() == ErrorKind::Tls || error.sqlstate() == Some("28000"))
+    let refused = match error.sqlstate() {
+        Some("28000") => true,
+        Some("08P01") => error.kind() == ErrorKind::Authentication,
+        _ => error.kind() == ErrorKind::Tls,
+    };
+    encryption == Encryption::IfOffered && refused
 }
 
 /// Whether a pooler says that it takes no such parameter. It says so before any login.

@@ -219,6 +219,23 @@ impl Broker {
         error.with_redactor(self.redactor())
     }
 
+    /// What a connection waited for that was not opened within `limit`.
+    pub fn timed_out(&self, limit: Duration) -> Error {
+        let waiting = |endpoint: &Arc<Endpoint>| {
+            endpoint.must_be_secure()
+                && endpoint.reached().is_some()
+                && endpoint.encryption().is_none()
+        };
+        let what = match self.endpoint.as_ref().is_some_and(waiting) {
+            true => "answer the request for encryption",
+            false => "complete the login",
+        };
+        let message = format!("the server did not {what} within {} s", limit.as_secs());
+        Error::new(ErrorKind::ConnectTimeout, message)
+            .with_hint("check that the Port field leads to a database server, and that the server is not overloaded; `connect_timeout` gives it more time")
+            .with_retryable(true)
+    }
+
     /// Whether a login that has come to its end is one the connection asks for.
     ///
     /// # Errors

@@ -107,17 +107,21 @@ impl Connected {
 
     /// Whether something arrived that nobody has read, or waits to be sent.
     pub fn has_early_bytes(&self) -> bool {
-        !self.outbox().is_empty() || self.is_anything_waiting()
+        !self.outbox().is_empty() || matches!(self.peek(), Ok(1..))
     }
 
     /// Whether the system has bytes for us, or the end of them.
     fn is_anything_waiting(&self) -> bool {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        // A direct peek, because tokio's readiness may lag behind the kernel.
-        match socket2::SockRef::from(&self.stream).peek(&mut byte) {
+        match self.peek() {
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             Ok(_) => true,
         }
+    }
+
+    /// Looks for a byte, directly, because tokio's readiness may lag behind the kernel.
+    fn peek(&self) -> io::Result<usize> {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        socket2::SockRef::from(&self.stream).peek(&mut byte)
     }
 
     fn gate(&self) -> MutexGuard<'_, Passed> {

@@ -56,8 +56,8 @@ pub struct FutureStreams {
 }
 
 enum Shaking {
-    Hands(BoxFuture<'static, std::io::Result<Layer>>),
-    Shaken(std::io::Result<Layer>),
+    Hands(BoxFuture<'static, std::io::Result<Box<Layer>>>),
+    Shaken(std::io::Result<Box<Layer>>),
     Taken,
 }
 
@@ -101,7 +101,11 @@ impl types::HostClientHandshake for State {
         let Handshake { of } = self.table.delete(handshake)?;
         let state = match of.clone() {
             Some((_, socket)) => Shaking::Hands(
-                async move { socket.endpoint().clone().shake_hands(&socket).await }.boxed(),
+                async move {
+                    let endpoint = socket.endpoint().clone();
+                    endpoint.shake_hands(&socket).await.map(Box::new)
+                }
+                .boxed(),
             ),
             None => Shaking::Shaken(Err(std::io::Error::other(
                 "the streams are not those of a socket in the clear",
@@ -158,7 +162,7 @@ impl types::HostFutureClientStreams for State {
             }
         };
         self.charge(BUFFERS)?;
-        connected.encrypt(layer);
+        connected.encrypt(*layer);
         let (receiver, sender) = streams(connected.clone());
         let receiver: DynInputStream = Box::new(receiver);
         let sender: DynOutputStream = Box::new(sender);

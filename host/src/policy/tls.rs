@@ -472,8 +472,7 @@ mod tests {
         let bytes = std::array::from_fn(|i| u8::try_from(i * 7 % 256).unwrap());
         let text = show_fingerprint(&bytes);
         assert_eq!(fingerprint(&text), Ok(bytes));
-        let pairs: Vec<String> = text["sha256:".len()..]
-            .as_bytes()
+        let pairs: Vec<String> = text.as_bytes()["sha256:".len()..]
             .chunks(2)
             .map(|pair| String::from_utf8_lossy(pair).to_uppercase())
             .collect();

@@ -100,3 +100,13 @@ them, in the server's words. In csv, nothing between commas is NULL and \"\" is 
 Lists, records and maps are JSON, as in exports, or in the server's own notation.
 
 Compressed files: Parquet with Snappy, Zstandard, gzip and LZ4, Arrow with LZ4 and Zstandard.";
+
+/// Of `certificate`.
+pub const CERTIFICATE: &str = "\
+Nothing of a login is sent. Where Use SSL is off, the certificate is judged as if it were on.
+
+Examples:
+  dagflux certificate sales
+  dagflux certificate sales --pem > server.pem
+  dagflux certificate sales --pin
+  dagflux certificate sales --pin --fingerprint sha256:9f86d081...";

@@ -103,6 +103,10 @@ pub enum Command {
     #[command(name = "setup-sql", after_long_help = examples::SETUP_SQL)]
     SetupSql(SetUpArgs),
 
+    /// Show the certificate of a server, without logging in, and whether it is accepted
+    #[command(after_long_help = examples::CERTIFICATE)]
+    Certificate(CertificateArgs),
+
     /// List the schemas, without the system's own
     #[command(after_long_help = "Example:\n  dagflux schemas sales")]
     Schemas {
@@ -234,6 +238,22 @@ pub struct ExportSource {
     /// Read the statement from a file
     #[arg(long, value_name = "FILE")]
     pub query_file: Option<PathBuf>,
+}
+
+/// Whose certificate to show, and what to do with it.
+#[derive(Debug, Args)]
+pub struct CertificateArgs {
+    /// The connection, as it is called in the connection file
+    pub connection: String,
+    /// Print the certificates in PEM form, and nothing else
+    #[arg(long, conflicts_with = "pin")]
+    pub pem: bool,
+    /// Write the fingerprint into the connection file, so that this certificate is trusted and no other
+    #[arg(long)]
+    pub pin: bool,
+    /// The fingerprint that you were told; without one, you are asked
+    #[arg(long, value_name = "SHA256", requires = "pin")]
+    pub fingerprint: Option<String>,
 }
 
 /// What to do with a secret.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod certificate;
 mod check;
 mod connections;
 mod describe;
@@ -27,6 +28,7 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
         } => describe::run(context, &connector, json_schema).await?,
         Command::Inspect { connector } => inspect::run(context, &connector).await?,
         Command::Connections => connections::run(context).await?,
+        Command::Certificate(args) => certificate::run(context, &args).await?,
         Command::Check(args) => return check::run(context, &args).await,
         Command::SetupSql(args) => setup_sql::run(context, &args).await?,
         Command::Schemas { connection } => discover::schemas(context, &connection).await?,
