@@ -55,6 +55,10 @@ async fn through_a_pooler() -> Result<()> {
         let pooler = PgBouncer::start(server, &options).await?;
         let way = Way::to(&database).through(&pooler);
         assert_eq!(journey::all(&way, &admin).await?, expected, "{mode:?}");
+        let mut limited = way.with("statement_timeout", 1_i64).connect().await?;
+        let slow = query(&mut limited, "SELECT pg_sleep(120)").await;
+        failure(slow, ErrorKind::StatementTimeout);
+        still_works(&mut limited).await;
     }
     Ok(())
 }

@@ -391,9 +391,10 @@ fn with_rules(options: ServerOptions, rules: &[Rule]) -> ServerOptions {
         .fold(options, |options, line| options.with_hba_line(&line))
 }
 
-/// A server with the database, and a login for every rule.
+/// A server with the database, and a login for every rule. It keeps next to nothing.
 async fn prepared(options: &ServerOptions) -> Result<Server> {
-    let server = Server::start(options).await?;
+    let options = options.clone().with_setting("shared_buffers", "16MB");
+    let server = Server::start(&options).await?;
     server.database(DATABASE).await?;
     let mut sql = String::new();
     for rule in all_rules("15").into_iter().chain(all_rules("10")) {

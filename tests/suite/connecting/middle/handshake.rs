@@ -1,5 +1,7 @@
 //! What can be done to the handshake.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use dagflux_host::ErrorKind;
 use dagflux_test_support::{Database, ServerCertificate};
@@ -7,10 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{Middle, acceptor, refused, request, strict};
-use crate::assertions::still_works;
+use crate::assertions::{failure, query, still_works};
 use crate::connecting::Way;
 use crate::connecting::stage::{LOGIN, Stage};
 use crate::fixture;
+
+/// The code of a CancelRequest.
+const CANCEL_REQUEST: [u8; 4] = [4, 210, 22, 46];
 
 /// Without anybody in the middle, and with somebody who only listens, it works: so it is
 /// not for another reason that the rest fails.
@@ -30,8 +35,21 @@ async fn who_only_listens_hears_nothing() -> Result<()> {
     for way in strict(&stage) {
         let mut connection = middle.on(&way).connect().await?;
         still_works(&mut connection).await;
+        // Nor who stops a statement.
+        let canceller = connection.canceller();
+        let slow = query(&mut connection, "SELECT pg_sleep(120)");
+        tokio::pin!(slow);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut slow => break outcome,
+                () = tokio::time::sleep(Duration::from_millis(100)) => canceller.cancel().await?,
+            }
+        };
+        failure(outcome, ErrorKind::Cancelled);
     }
     middle.heard.nothing_of_a_login();
+    let heard = middle.heard.bytes();
+    assert!(!heard.windows(4).any(|it| it == CANCEL_REQUEST));
     // What it would hear without encryption.
     let open = middle.on(&stage.in_the_open()).attempt().await?;
     assert!(open.is_ok(), "the server takes both");
