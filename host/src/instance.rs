@@ -15,7 +15,7 @@ use crate::broker::log::Log;
 use crate::broker::meter::{Meter, Stopwatch};
 use crate::connector::{HostInner, Wasmtime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::limits::{Exceeded, Limits};
+use crate::policy::limits::Exceeded;
 use crate::state::State;
 
 /// An instance in its store.
