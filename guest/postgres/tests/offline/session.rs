@@ -463,12 +463,17 @@ fn a_dry_run_never_has_an_unknown_outcome() {
     }
 }
 
-/// The answer to the settings before a statement.
-fn set() -> Vec<u8> {
+/// The answer to whether the settings hold, which is asked before the first statement.
+fn holding() -> Vec<u8> {
+    let path = br#""odd ""name""""#;
+    let length = u32::try_from(path.len()).expect("a short name");
+    let row = [&[0, 1][..], &length.to_be_bytes(), path].concat();
     [
         message(b'1', b""),
         message(b'2', b""),
+        message(b'D', &row),
         message(b'C', b"SELECT 1\0"),
+        message(b'Z', b"I"),
     ]
     .concat()
 }
@@ -483,7 +488,7 @@ fn a_change_without_an_answer_has_an_unknown_outcome() {
         message(b'Z', b"I"),
     ]
     .concat();
-    let bound = [set(), message(b'1', b""), message(b'2', b"")].concat();
+    let bound = [message(b'1', b""), message(b'2', b"")].concat();
     // The server commits between telling what it did and being ready again.
     let told = [bound.clone(), message(b'C', b"DELETE 2\0")].concat();
     let copying = [bound.clone(), message(b'G', b"\x00\x00\x00")].concat();
@@ -508,7 +513,7 @@ fn a_change_without_an_answer_has_an_unknown_outcome() {
         ),
         (vec![copying], ErrorKind::OutcomeUnknown, false),
     ] {
-        let (session, _) = open([welcome()].into_iter().chain(lines));
+        let (session, _) = open([welcome(), holding()].into_iter().chain(lines));
         let session = Rc::new(RefCell::new(session.expect("a session")));
         let error = query::execute(&session, "DELETE FROM t").expect_err("a failure");
         assert_eq!(error.kind(), outcome);
@@ -523,7 +528,7 @@ fn a_statement_with_a_nul_is_refused_and_the_session_lives_on() {
         message(b'Z', b"T"),
         message(b'C', b"ROLLBACK\0"),
         message(b'Z', b"I"),
-        set(),
+        holding(),
         message(b'1', b""),
         message(b'2', b""),
         message(b'C', b"DELETE 2\0"),
