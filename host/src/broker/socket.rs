@@ -100,9 +100,11 @@ impl Connected {
 
     /// Encrypts what passes from here on. What arrived in the clear is no part
     /// of a login.
-    pub fn encrypt(&self, layer: Layer) {
+    ///
+    /// False if something encrypts it already.
+    pub fn encrypt(&self, layer: Layer) -> bool {
         self.arrived().clear();
-        let _ = self.tls.set(layer);
+        self.tls.set(layer).is_ok()
     }
 
     /// Whether something arrived that nobody has read, or waits to be sent.
@@ -175,7 +177,10 @@ impl Connected {
     /// to be read, or the other side has hung up.
     pub fn with_arrived<T>(&self, judge: impl FnOnce(&[u8], bool) -> T) -> T {
         let waiting = match self.tls() {
-            Some(layer) => layer.has_arrived(&self.stream, &mut self.outbox()),
+            Some(layer) => {
+                let received = |count| self.meter.received(count);
+                layer.has_arrived(&self.stream, &mut self.outbox(), received)
+            }
             None => self.is_anything_waiting(),
         };
         judge(&self.arrived(), waiting)

@@ -177,9 +177,6 @@ impl Session {
     /// Turns the server's report into a failure and brings the session to rest.
     pub(super) fn fail(&mut self, report: &Report) -> Error {
         let error = self.explain(report);
-        // The function that looks, before a statement does anything.
-        self.wants_no_transaction = report.code == "25001"
-            && report.routine.as_deref() == Some("PreventInTransactionBlock");
         if report.is_fatal() {
             self.lost = Some(error.clone());
         } else if let Err(error) = self.settle() {

@@ -91,8 +91,8 @@ pub struct Session {
     busy: bool,
     /// Why the connection is no more.
     lost: Option<Error>,
-    /// Whether the last failure was that a statement cannot be part of a transaction.
-    wants_no_transaction: bool,
+    /// Whether the startup message's settings are in effect, once that was asked.
+    settings_hold: Option<bool>,
     /// Opens a second channel to the server, to stop a statement by.
     dial: Option<Dial>,
 }
@@ -122,7 +122,7 @@ impl Session {
             sent: None,
             busy: false,
             lost: None,
-            wants_no_transaction: false,
+            settings_hold: None,
             dial: None,
         };
         session.login(credentials)?;
@@ -141,9 +141,10 @@ impl Session {
                 "application_name",
                 self.parameters.application_name.as_str(),
             ),
-            ("client_encoding", "UTF8"),
         ];
-        if self.parameters.startup == Startup::Complete {
+        if self.parameters.startup == Startup::Bare {
+            startup.push(("client_encoding", "UTF8"));
+        } else {
             startup.extend(settings.iter().map(|(name, value)| (*name, value.as_str())));
         }
         let mut out = BytesMut::new();
@@ -225,7 +226,6 @@ impl Session {
     /// # Errors
     /// When another one is under way, or the connection is lost.
     pub fn begin(&mut self) -> Result<()> {
-        self.wants_no_transaction = false;
         if let Some(error) = &self.lost {
             return Err(Error::new(
                 ErrorKind::ConnectionLost,
@@ -259,12 +259,6 @@ impl Session {
         {
             log::debug(LOG, &format!("the statement runs on: {error}"));
         }
-    }
-
-    /// Whether the last statement failed because it cannot be part of a transaction; then it
-    /// has done nothing.
-    pub fn wants_no_transaction(&self) -> bool {
-        self.wants_no_transaction && self.lost.is_none()
     }
 
     /// Whether no transaction is open.

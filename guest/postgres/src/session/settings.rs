@@ -1,12 +1,13 @@
-//! What every transaction is told, so that no answer depends on how the server, the database, the
-//! role or a pooler is set up.
+//! What every transaction is told, so that the same value is the same text whatever the server, the
+//! database, the role or a pooler is set up to. Left to them are the time zone and the currency,
+//! which are part of what their statements mean.
 //!
 //! `SET LOCAL` ends with the transaction: whoever is served next by the same server process, which
 //! behind a pooler is someone else, does not see it.
 
 use dagflux_guest::Result;
 
-use super::{Parameters, Session, nul_in_statement};
+use super::{Parameters, Session, Startup, nul_in_statement};
 use crate::dialect::quote;
 use crate::protocol::frontend;
 
@@ -14,6 +15,7 @@ use crate::protocol::frontend;
 pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("search_path", quote(&parameters.schema)),
+        ("client_encoding", "UTF8".into()),
         // What is carried as text must not depend on the server's settings.
         ("DateStyle", "ISO".into()),
         ("IntervalStyle", "postgres".into()),
@@ -46,6 +48,26 @@ impl Session {
             sql.push_str(&format!("; SET LOCAL {name} = {value}"));
         }
         self.simple(&sql)
+    }
+
+    /// Whether the settings of the startup message are those of the server process at the other
+    /// end: a pooler may have refused them, or have taken and forgotten them. Asked for once; what a
+    /// statement of the user sets for the session later is meant to stay.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn settings_hold(&mut self) -> Result<bool> {
+        if let Some(hold) = self.settings_hold {
+            return Ok(hold);
+        }
+        let hold = self.parameters.startup == Startup::Complete && {
+            self.ask("SELECT pg_catalog.current_setting('search_path')", &[])?;
+            let rows = self.gather()?;
+            // The server gives it back as it was written.
+            rows == [[Some(quote(&self.parameters.schema))]]
+        };
+        self.settings_hold = Some(hold);
+        Ok(hold)
     }
 
     /// Puts the settings into the flight of `sql`, a statement that has to run outside of a
