@@ -53,7 +53,10 @@ pub fn open(application_name: String, statement_timeout: Option<Duration>) -> Re
             }
             Err(error) if credentials.begun.get() => return Err(both(error, &given_way)),
             Err(error) if parameters.startup == Startup::Complete && is_pooler(&error) => {
-                log::debug("postgres", "a pooler refuses settings in the startup message");
+                log::debug(
+                    "postgres",
+                    "a pooler refuses settings in the startup message",
+                );
                 parameters.startup = Startup::Bare;
             }
             Err(error) if parameters.encrypted && gives_way(encryption, &error) => {
