@@ -15,7 +15,7 @@ use crate::broker::log::Log;
 use crate::broker::meter::{Meter, Stopwatch};
 use crate::connector::{HostInner, Wasmtime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::policy::limits::{Exceeded, Limits};
+use crate::policy::limits::Exceeded;
 use crate::state::State;
 
 /// An instance in its store.
@@ -104,10 +104,6 @@ impl Instance {
 }
 
 impl Watch {
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.host.limits
-    }
-
     /// Waits for a call that may report a failure of its own.
     pub(crate) async fn call<T>(
         &self,

@@ -61,7 +61,7 @@ impl Shared {
         let mut instance = self.instance().await?;
         let (store, guest, watch) = instance.relational();
         watch
-            .call_within(watch.limits().connect_time, guest.call_cancel(store, token))
+            .call_within(self.broker.times.connect, guest.call_cancel(store, token))
             .await
     }
 

@@ -287,20 +287,22 @@ pub fn about_schema(error: Error, privilege: &str, schema: &str, user: &str) -> 
 /// `remedy`.
 pub fn about_login(error: Error, report: &Report, database: &str, user: &str) -> Error {
     // The function that looks: its message may be in any language.
-    let statement = match (report.code.as_str(), report.routine.as_deref()) {
-        ("42501", Some("CheckMyDatabase")) => format!(
-            "GRANT CONNECT ON DATABASE {} TO {};",
-            keywords::name(database),
-            keywords::name(user)
+    let (who, statement) = match (report.code.as_str(), report.routine.as_deref()) {
+        ("42501", Some("CheckMyDatabase")) => (
+            "the owner of the database or a superuser",
+            format!(
+                "GRANT CONNECT ON DATABASE {} TO {};",
+                keywords::name(database),
+                keywords::name(user)
+            ),
         ),
-        ("28000", Some("InitializeSessionUserId")) if report.message.contains("log in") => {
-            format!("ALTER ROLE {} LOGIN;", keywords::name(user))
-        }
+        ("28000", Some("InitializeSessionUserId")) if report.message.contains("log in") => (
+            "an administrator",
+            format!("ALTER ROLE {} LOGIN;", keywords::name(user)),
+        ),
         _ => return error,
     };
     error
-        .with_hint(format!(
-            "have the owner of the database or a superuser run: {statement}"
-        ))
+        .with_hint(format!("have {who} run: {statement}"))
         .with_attribute("remedy", statement)
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
@@ -45,6 +45,8 @@ pub struct Broker {
     pub failure: Arc<FirstFailure>,
     /// How long things may take.
     pub times: Times,
+    /// How the socket was encrypted that the connection was opened on: later ones are not it.
+    opened: OnceLock<Option<Encryption>>,
 }
 
 /// How long things may take on one connection.
@@ -95,6 +97,7 @@ impl Broker {
             redactor: Redactor::new(),
             failure: Arc::default(),
             times: Times::default(),
+            opened: OnceLock::new(),
         }
     }
 
@@ -159,6 +162,7 @@ impl Broker {
             .transpose()?;
         let tls = match settings.mode {
             TlsMode::Disable => None,
+            _ if only_looked => Some(load(settings.clone(), key).await?.only_looking()),
             _ => Some(load(settings.clone(), key).await?),
         };
         let connect_time = settings.connect_timeout.unwrap_or(limits.connect_time);
@@ -194,6 +198,7 @@ impl Broker {
                 statement: settings.statement_timeout,
                 idle: settings.idle_timeout,
             },
+            opened: OnceLock::new(),
         })
     }
 
@@ -242,6 +247,11 @@ impl Broker {
     ///
     /// It had to be bound to the channel, and was not.
     pub fn permit_login(&self) -> Result<()> {
+        let _ = self.opened.set(
+            self.endpoint
+                .as_ref()
+                .and_then(|endpoint| endpoint.encryption()),
+        );
         let required = self
             .endpoint
             .iter()
@@ -264,7 +274,7 @@ impl Broker {
 
     /// How the connection is encrypted; none if it is not.
     pub fn encryption(&self) -> Option<Encryption> {
-        let encryption = self.endpoint.as_ref()?.encryption()?;
+        let encryption = self.opened.get()?.clone()?;
         Some(Encryption {
             channel_bound: self.credentials.is_bound(),
             ..encryption

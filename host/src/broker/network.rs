@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use super::FirstFailure;
 use super::socket::Connected;
 use super::tls::certificate::ServerCertificate;
+use super::tls::failure::Failure;
 use super::tls::layer::Layer;
 use super::tls::{self, Tls};
 use crate::descriptor::TlsUpgrade;
@@ -34,6 +36,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often to ask: a minute in all, as long as a reboot of a switch.
 const KEEP_ALIVE_RETRIES: u32 = 5;
+
+/// Longer than anyone waits.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where a connection leads, as its configuration has it.
 pub struct Target<'a> {
@@ -73,6 +78,8 @@ pub struct Endpoint {
     secured: Mutex<Option<Encryption>>,
     /// The names that the server's certificate has, which are as telling as the host.
     named: Mutex<Vec<String>>,
+    /// Someone in between was caught: nothing is sent any more, encrypted or not.
+    meddled: AtomicBool,
 }
 
 /// Why a look-up or a dial failed, in the terms of `wasi:sockets`.
@@ -114,6 +121,7 @@ impl Endpoint {
             reached: Mutex::default(),
             secured: Mutex::default(),
             named: Mutex::default(),
+            meddled: AtomicBool::new(false),
         }
     }
 
@@ -162,6 +170,9 @@ impl Endpoint {
                 Ok(layer)
             }
             Err((failure, shown)) => {
+                if matches!(failure, Failure::EarlyBytes) {
+                    self.meddled.store(true, Relaxed);
+                }
                 self.note_names(&shown);
                 self.failure
                     .record(tls::failure::explain(failure, tls, &self.host, &shown));
@@ -174,6 +185,8 @@ impl Endpoint {
         if let Some(own) = shown.first() {
             let mut names = ServerCertificate::read(own).names;
             names.extend(ServerCertificate::common_name(own));
+            // A word such as `server` or `postgres` says nothing, and would be hidden everywhere.
+            names.retain(|name| name.contains(['.', ':']));
             *self.named.lock().unwrap_or_else(PoisonError::into_inner) = names;
         }
     }
@@ -388,8 +401,13 @@ impl Endpoint {
 
     /// Connects to the first address that answers.
     pub async fn dial(&self) -> Result<TcpStream, DialError> {
+        if self.meddled.load(Relaxed) {
+            return Err(DialError::Denied);
+        }
         let addresses = self.resolve().await?;
-        let end = Instant::now() + self.dial_time;
+        let now = Instant::now();
+        // A limit without bound is none.
+        let end = now.checked_add(self.dial_time).unwrap_or(now + NEVER);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for (at, address) in addresses.iter().enumerate() {
             // What one address leaves of its share, the others have.

@@ -14,8 +14,9 @@ pub enum TlsMode {
     Require,
     /// The server's certificate is signed by the CA given; its name is not looked at.
     VerifyCa,
-    /// As [`VerifyCa`](Self::VerifyCa), or by a CA this machine trusts, and made
-    /// out to the host of the connection. What Use SSL means.
+    /// The server's certificate is made out to the host of the connection, and
+    /// signed by the CA given, or by one that this machine trusts if none is.
+    /// What Use SSL means, which takes either CA.
     VerifyFull,
 }
 
@@ -174,7 +175,7 @@ pub fn decide(wishes: Wishes<'_>) -> Result<(TlsMode, Proof), Fault> {
         // As libpq has it: a CA is not given for nothing.
         TlsMode::Require => has_ca,
         TlsMode::VerifyCa => true,
-        TlsMode::VerifyFull => explicit || fingerprint.is_none(),
+        TlsMode::VerifyFull => explicit || has_ca || fingerprint.is_none(),
     };
     let proof = Proof {
         fingerprint,
