@@ -41,12 +41,14 @@ async fn who_only_listens_hears_nothing() -> Result<()> {
         still_works(&mut connection).await;
         // Nor who stops a statement.
         let canceller = connection.canceller();
-        let slow = query(&mut connection, "SELECT pg_sleep(120)");
-        tokio::pin!(slow);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut slow => break outcome,
-                () = tokio::time::sleep(Duration::from_millis(100)) => canceller.cancel().await?,
+        let outcome = {
+            let slow = query(&mut connection, "SELECT pg_sleep(120)");
+            tokio::pin!(slow);
+            loop {
+                tokio::select! {
+                    outcome = &mut slow => break outcome,
+                    () = tokio::time::sleep(Duration::from_millis(100)) => canceller.cancel().await?,
+                }
             }
         };
         failure(outcome, ErrorKind::Cancelled);

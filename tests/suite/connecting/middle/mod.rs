@@ -57,7 +57,7 @@ impl Heard {
         while matches!(self.read(stream, 4096).await, Ok(bytes) if !bytes.is_empty()) {}
     }
 
-    /// Passes on what the client says, until it leaves.
+    /// Passes on what the client says, until it leaves, and that it does.
     async fn pass_on(
         &self,
         client: &mut (impl AsyncRead + Unpin),
@@ -66,7 +66,7 @@ impl Heard {
         loop {
             let bytes = self.read(client, 4096).await?;
             if bytes.is_empty() {
-                return Ok(());
+                return Ok(server.shutdown().await?);
             }
             server.write_all(&bytes).await?;
             server.flush().await?;
