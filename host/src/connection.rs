@@ -83,7 +83,7 @@ impl Connection {
             }
             .boxed()
         });
-        let mut report = report.await?;
+        let mut report = report.await?.with_redactor(self.shared.broker.redactor());
         // What the connector cannot know.
         report.encryption = self.encryption();
         let purposes = report.verdicts.iter().map(|verdict| verdict.purpose);

@@ -155,6 +155,9 @@ impl Fault {
     }
 }
 
+/// The attribute that has SQL to run.
+pub(crate) const REMEDY: &str = "remedy";
+
 /// Why an operation failed.
 ///
 /// `Display` gives this error's own sentence; [`source`](std::error::Error::source)
@@ -302,6 +305,11 @@ impl Error {
         )
     }
 
+    /// What hides the sensitive values of the connection it is about.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.inner.redactor
+    }
+
     /// `text` with the host and the login name of the connection replaced.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.inner.redactor.redact(text)
@@ -318,7 +326,13 @@ impl Error {
         let attributes: serde_json::Map<_, _> = self
             .attributes()
             .iter()
-            .map(|(name, value)| (name.clone(), self.redact(value).into()))
+            .map(|(name, value)| {
+                let value = match name.as_str() {
+                    REMEDY => self.inner.redactor.sql(value).into(),
+                    _ => self.redact(value).into(),
+                };
+                (name.clone(), value)
+            })
             .collect();
         serde_json::json!({
             "kind": self.kind(),

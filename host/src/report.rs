@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::encryption::Encryption;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, REMEDY};
+use crate::policy::redaction::Redactor;
 use crate::types::{mirror, mirror_enum};
 
 mirror! {
@@ -183,6 +184,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// What was found, in order.
     pub findings: Vec<Finding>,
+    #[serde(skip)]
+    redactor: Redactor,
 }
 
 impl From<wit::Report> for Report {
@@ -192,12 +195,10 @@ impl From<wit::Report> for Report {
             encryption: None,
             verdicts: from.verdicts.into_iter().map(Into::into).collect(),
             findings: from.findings.into_iter().map(Into::into).collect(),
+            redactor: Redactor::new(),
         }
     }
 }
-
-/// The attribute of an error that has SQL to run.
-const REMEDY: &str = "remedy";
 
 impl Report {
     /// The report of a check that came no further than `error`, with which
@@ -242,6 +243,7 @@ impl Report {
                     gives_more: false,
                 }],
             }],
+            redactor: error.redactor().clone(),
         }
     }
 
@@ -253,6 +255,36 @@ impl Report {
             }
         }
         self.findings.insert(self.findings.len().min(1), finding);
+    }
+
+    pub(crate) fn with_redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
+    /// This report for machines, without host and login name. The SQL has the psql variable
+    /// `:"login"` for the login, so that `psql --set login=...` runs it.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut report = self.clone();
+        let redact = |text: &mut String| *text = self.redactor.redact(text).into_owned();
+        for finding in &mut report.findings {
+            redact(&mut finding.subject);
+            redact(&mut finding.message);
+            for remedy in &mut finding.remedies {
+                remedy.run_as.iter_mut().for_each(redact);
+                remedy.advice.iter_mut().for_each(redact);
+                for sql in &mut remedy.statements {
+                    *sql = self.redactor.sql(sql);
+                }
+            }
+        }
+        serde_json::json!({
+            "server": report.server,
+            "encryption": report.encryption,
+            "failed": self.has_failed(),
+            "verdicts": report.verdicts,
+            "findings": report.findings,
+        })
     }
 
     /// Whether anything failed.
@@ -308,6 +340,15 @@ impl SetUpNames {
     pub fn with_owner(mut self, owner: impl Into<String>) -> Self {
         self.owners.push(owner.into());
         self
+    }
+}
+
+impl SetUpStatement {
+    /// Its SQL for machines: with the psql variable `:"login"` in place of the login's name.
+    pub fn sql_for_machines(&self, user: &str) -> String {
+        let mut redactor = Redactor::new();
+        redactor.hide_login("login", user);
+        redactor.sql(&self.sql)
     }
 }
 

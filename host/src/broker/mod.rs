@@ -131,7 +131,10 @@ impl Broker {
                 key = Some(value);
                 continue;
             }
-            redactor.hide(&field.name, value.expose());
+            match field.role {
+                Role::LoginName => redactor.hide_login(&field.name, value.expose()),
+                _ => redactor.hide(&field.name, value.expose()),
+            }
             redactor.hide(&field.name, network::bare(value.expose()));
             if field.role == Role::EndpointHost {
                 host = Some(value);

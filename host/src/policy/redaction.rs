@@ -6,10 +6,11 @@ use std::borrow::Cow;
 ///
 /// The values are the host, its addresses and the login name. The password is
 /// not among them: the connector never has it, so nothing it says can hold it.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Redactor {
     /// Longest value first, so that one contained in another does not break it.
     values: Vec<(String, String)>,
+    login: Option<String>,
 }
 
 impl Redactor {
@@ -26,6 +27,39 @@ impl Redactor {
         self.values.push((value.to_owned(), format!("[{field}]")));
         self.values
             .sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+    }
+
+    /// Hides the login name, which SQL can do without.
+    pub fn hide_login(&mut self, field: &str, name: &str) {
+        self.hide(field, name);
+        self.login = Some(name.to_owned());
+    }
+
+    /// `sql` with the psql variable `:"login"` wherever the login name stands as an identifier: so
+    /// it runs, with `psql --set login=...`, and names nobody.
+    pub fn sql(&self, sql: &str) -> String {
+        let Some(login) = &self.login else {
+            return sql.to_owned();
+        };
+        let mut out = String::with_capacity(sql.len());
+        let mut rest = sql;
+        while let Some(first) = rest.chars().next() {
+            let (token, tail) = rest.split_at(token(rest, first));
+            let name = match first {
+                '"' => token
+                    .strip_prefix('"')
+                    .and_then(|name| name.strip_suffix('"'))
+                    .map(|name| name.replace("\"\"", "\"")),
+                c if continues_word(Some(c)) => Some(token.to_owned()),
+                _ => None,
+            };
+            out.push_str(match name {
+                Some(name) if name == *login => ":\"login\"",
+                _ => token,
+            });
+            rest = tail;
+        }
+        out
     }
 
     /// `text` with every hidden value replaced.
@@ -71,6 +105,27 @@ fn replace_words(text: &str, value: &str, label: &str) -> Option<String> {
     Some(redacted)
 }
 
+/// The length of the token of SQL that `text` begins with, which `first` does: a name, a text, or
+/// one other character.
+fn token(text: &str, first: char) -> usize {
+    let quoted = |quote: char| {
+        let mut chars = text.char_indices().skip(1).peekable();
+        while let Some((at, c)) = chars.next() {
+            if c == quote && chars.next_if(|(_, next)| *next == quote).is_none() {
+                return at.saturating_add(1);
+            }
+        }
+        text.len()
+    };
+    match first {
+        '"' | '\'' => quoted(first),
+        c if continues_word(Some(c)) => text
+            .find(|c: char| !continues_word(Some(c)) && c != '$')
+            .unwrap_or(text.len()),
+        c => c.len_utf8(),
+    }
+}
+
 fn continues_word(neighbour: Option<char>) -> bool {
     neighbour.is_some_and(|c| c.is_alphanumeric() || c == '_')
 }
@@ -100,6 +155,34 @@ mod tests {
         for text in ["alas, small dbase", "al_x", "naïval", "", "nothing"] {
             assert_eq!(redactor().redact(text), text);
         }
+    }
+
+    #[test]
+    fn sql_runs_without_the_login_name() {
+        for (login, sql, expected) in [
+            (
+                "al",
+                "GRANT SELECT ON al.t, \"al x\" TO al;",
+                "GRANT SELECT ON :\"login\".t, \"al x\" TO :\"login\";",
+            ),
+            (
+                "al",
+                "GRANT \"al\" TO al_x; SELECT 'al', 'it''s al'",
+                "GRANT :\"login\" TO al_x; SELECT 'al', 'it''s al'",
+            ),
+            (
+                "A \"b\"",
+                "GRANT x TO \"A \"\"b\"\"\"",
+                "GRANT x TO :\"login\"",
+            ),
+            ("läufer", "TO läufer", "TO :\"login\""),
+            ("al", "\"al", "\"al"),
+        ] {
+            let mut redactor = Redactor::new();
+            redactor.hide_login("username", login);
+            assert_eq!(redactor.sql(sql), expected);
+        }
+        assert_eq!(Redactor::new().sql("TO al"), "TO al");
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub all_schemas: bool,
     /// Print nothing but the SQL that is missing, by the role that must run it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     pub sql: bool,
 }
 

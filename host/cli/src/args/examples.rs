@@ -103,7 +103,8 @@ Compressed files: Parquet with Snappy, Zstandard, gzip and LZ4, Arrow with LZ4 a
 
 /// Of `certificate`.
 pub const CERTIFICATE: &str = "\
-Nothing of a login is sent. Where Use SSL is off, the certificate is judged as if it were on.
+Nothing of a login is sent. Where Use SSL is off, the certificate is judged as if it were on. The
+names in it are shown, with --json as well: they are what is asked for.
 
 Examples:
   dagflux certificate sales

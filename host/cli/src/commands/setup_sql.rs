@@ -24,13 +24,15 @@ pub async fn run(context: &Context, args: &SetUpArgs) -> anyhow::Result<()> {
         None => given(context, args).await?,
     };
     let names = args.owners.iter().fold(names, SetUpNames::with_owner);
-    let statements = connector.set_up(&args.purposes(), names).await?;
+    let (database, user) = (names.database.clone(), names.user.clone());
+    let mut statements = connector.set_up(&args.purposes(), names).await?;
     if context.json {
-        let mut value = serde_json::to_value(&statements)?;
-        context.redactor.apply_to(&mut value);
-        return output::json(&value);
+        for statement in &mut statements {
+            statement.sql = statement.sql_for_machines(&user);
+        }
+        return output::json(&statements);
     }
-    write(&mut output::stdout(), &statements)
+    write(&mut output::stdout(), &database, &statements)
 }
 
 /// The names of a connection of the connection file; what is given on the
@@ -105,13 +107,19 @@ fn value(
 }
 
 /// Writes the statements under comments that say why, fit for psql.
-fn write(out: &mut impl Write, statements: &[SetUpStatement]) -> anyhow::Result<()> {
+fn write(
+    out: &mut impl Write,
+    database: &str,
+    statements: &[SetUpStatement],
+) -> anyhow::Result<()> {
     // To a terminal, names with control characters go escaped; a program gets
     // the statement that does what it says.
     let terminal = Term::stdout().is_term();
     writeln!(
         out,
-        "-- Run as a superuser, or as a role that may create users and owns database, schema and tables."
+        "-- In the database {}, as a superuser, or as a role that may create users and owns database,\n\
+         -- schema and tables.",
+        printable(database)
     )?;
     for statement in statements {
         writeln!(out)?;

@@ -17,6 +17,8 @@ pub const FIELD: &str = "ssl_fingerprint";
 /// # Errors
 /// When the file cannot be read or written, or the connection says that nothing is verified.
 pub fn write(file: &Path, name: &str, fingerprint: &str) -> anyhow::Result<()> {
+    // Not the link to it, where it is one.
+    let file = &std::fs::canonicalize(file)?;
     let text = std::fs::read_to_string(file)?;
     let pinned = pinned(&text, name, fingerprint)?;
     let folder = file

@@ -4,7 +4,6 @@ mod sql;
 mod text;
 
 use dagflux_host::{CheckOptions, Report};
-use serde_json::{Value, json};
 
 use crate::args::CheckArgs;
 use crate::context::{Context, close};
@@ -25,7 +24,13 @@ pub async fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Exit> {
         Ok(connection) => connection,
         Err(error) => {
             if let Some(failure) = connecting(&error) {
-                print(context, args, &Report::of_failure(failure, &options))?;
+                let report = Report::of_failure(failure, &options);
+                match context.json {
+                    true => output::json(&report.to_json())?,
+                    // The error says the rest.
+                    false if args.sql => sql::write(&mut output::stdout(), &report)?,
+                    false => text::remedies(&mut output::stdout(), &report)?,
+                }
             }
             return Err(error);
         }
@@ -56,13 +61,7 @@ fn connecting(error: &anyhow::Error) -> Option<&dagflux_host::Error> {
 
 fn print(context: &Context, args: &CheckArgs, report: &Report) -> anyhow::Result<()> {
     if context.json {
-        let mut value = serde_json::to_value(report)?;
-        if let Value::Object(object) = &mut value {
-            object.insert("failed".into(), json!(report.has_failed()));
-        }
-        // Findings name the login; a machine's copy does not.
-        context.redactor.apply_to(&mut value);
-        return output::json(&value);
+        return output::json(&report.to_json());
     }
     let mut out = output::stdout();
     match args.sql {

@@ -86,9 +86,12 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
         true => printable(text),
         false => text.to_owned(),
     };
+    if let Some(server) = &report.server {
+        writeln!(out, "-- In the database {}.", printable(&server.database))?;
+    }
     let severities = [Severity::Failed, Severity::Warning];
     let parts = severities.map(|severity| by_role(report, severity));
-    let mut first = true;
+    let mut first = report.server.is_none();
     let mut heading = |out: &mut dyn Write, what: &str, role: Option<&str>| {
         let gap = if std::mem::take(&mut first) { "" } else { "\n" };
         writeln!(out, "{gap}-- {what} as {}:", who(role))

@@ -23,8 +23,7 @@ pub fn write(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
     header(out, report)?;
     verdicts(out, report)?;
     findings(out, report, width)?;
-    remedies(out, report)?;
-    Ok(out.flush()?)
+    remedies(out, report)
 }
 
 fn header(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
@@ -76,17 +75,20 @@ fn mark(severity: Severity) -> StyledObject<&'static str> {
 fn findings(out: &mut impl Write, report: &Report, width: usize) -> std::io::Result<()> {
     let marks = longest(report, |finding| finding.severity.as_str().to_owned());
     let subjects = longest(report, |finding| printable(&finding.subject));
-    let purposes = longest(report, |finding| for_what(report, finding));
-    let before = marks + subjects + purposes + 6;
+    let before = marks + subjects + 4;
     let room = width.saturating_sub(before).max(LEAST);
     for finding in &report.findings {
         let severity = finding.severity;
         let gap = " ".repeat(marks - severity.as_str().len());
         let subject = padded(&printable(&finding.subject), subjects);
-        let purposes = padded(&for_what(report, finding), purposes);
-        let mut lines = wrapped(&printable(&finding.message), room).into_iter();
+        let mut message = printable(&finding.message);
+        let purposes = for_what(report, finding);
+        if !purposes.is_empty() && severity != Severity::Passed {
+            message.push_str(&format!(" (for {purposes})"));
+        }
+        let mut lines = wrapped(&message, room).into_iter();
         let first = lines.next().unwrap_or_default();
-        let lead = format!("{}{gap}  {subject}  {purposes}  {first}", mark(severity));
+        let lead = format!("{}{gap}  {subject}  {first}", mark(severity));
         writeln!(out, "{}", lead.trim_end())?;
         for line in lines {
             writeln!(out, "{}{line}", " ".repeat(before))?;
@@ -108,14 +110,11 @@ fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// The purposes a finding bears on; nothing where that is all that were asked
-/// for.
+/// The purposes a finding bears on; nothing where it bears on all that were
+/// asked for.
 fn for_what(report: &Report, finding: &Finding) -> String {
     if finding.purposes.len() == report.verdicts.len() {
-        return match report.verdicts.len() {
-            1 => String::new(),
-            _ => "all".to_owned(),
-        };
+        return String::new();
     }
     let names: Vec<_> = finding
         .purposes
@@ -126,7 +125,7 @@ fn for_what(report: &Report, finding: &Finding) -> String {
 }
 
 /// The SQL, by the role that runs it, in lines that can be copied as they are.
-fn remedies(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+pub fn remedies(out: &mut impl Write, report: &Report) -> anyhow::Result<()> {
     for part in [Severity::Failed, Severity::Warning] {
         let remedies = sql::by_role(report, part);
         for (role, steps) in remedies.to_run {
@@ -170,5 +169,5 @@ fn remedies(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             }
         }
     }
-    Ok(())
+    Ok(out.flush()?)
 }
