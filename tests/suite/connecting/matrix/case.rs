@@ -8,7 +8,7 @@ use dagflux_test_support::ServerCertificate;
 #[derive(Clone)]
 pub struct Case {
     /// The server, by its version or name.
-    pub server: &'static str,
+    pub server: String,
     /// The line of `pg_hba.conf` that the login meets.
     pub rule: Rule,
     /// The server's certificate; none if it offers no TLS.

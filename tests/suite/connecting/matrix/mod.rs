@@ -104,7 +104,7 @@ async fn connecting_ends_as_it_does_with_libpq() -> Result<()> {
 /// Past the test runner, which shows what is printed only if a test fails.
 fn print(lines: &[Line]) -> Result<()> {
     let mut text = format!(
-        "\n{:<14}{:<34}{:<18}{:<13}{:<14}{:<11}{:<11}verdict\n",
+        "\n{:<11}{:<45}{:<18}{:<12}{:<16}{:<12}{:<12}verdict\n",
         "server", "pg_hba.conf", "certificate", "client's", "mode", "psql", "dagflux"
     );
     for line in lines {
@@ -131,7 +131,7 @@ fn shown(line: &Line) -> String {
         mode,
     } = &line.case;
     format!(
-        "{server:<14}{:<34}{:<18}{:<13}{:<14}{:<11}{:<11}{}",
+        "{server:<11}{:<45}{:<18}{:<12}{:<16}{:<12}{:<12}{}",
         rule.to_string(),
         case::certificate_name(*certificate),
         client.as_str(),

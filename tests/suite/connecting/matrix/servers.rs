@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::case::{Case, Client, Mode, Outcome, Rule};
 use super::{Line, libpq, ours};
+use crate::assertions::value;
 
 /// The database of all cases.
 pub const DATABASE: &str = "matrix";
@@ -103,7 +104,7 @@ enum Place {
 
 /// Cases with one server, in one state of it.
 pub struct Group {
-    name: &'static str,
+    name: String,
     place: Place,
     /// The certificate that the server has for these; none if it offers no TLS.
     certificate: Option<ServerCertificate>,
@@ -114,13 +115,15 @@ pub struct Group {
 pub struct Stage {
     certificates: Certificates,
     files: TempDir,
+    /// The version of the server that is installed.
+    installed: String,
     servers: Vec<Server>,
     poolers: Vec<PgBouncer>,
 }
 
 /// The servers by their place in [`Stage`].
-const PLAIN_15: usize = 0;
-const FULL_15: usize = 1;
+const PLAIN: usize = 0;
+const FULL: usize = 1;
 const FULL_10: usize = 2;
 const FULL_14: usize = 3;
 const FULL_18: usize = 4;
@@ -164,6 +167,13 @@ impl Stage {
             .buffered(2)
             .try_collect()
             .await?;
+        let plain = servers
+            .get(PLAIN)
+            .context("no server")?
+            .sql(DATABASE)
+            .await?;
+        let installed = value(&plain, "SHOW server_version").await?;
+        let installed = installed.split('.').next().unwrap_or_default().to_owned();
         let upstream = servers.get(UPSTREAM).context("no server")?;
         let users = |options: PgBouncerOptions| {
             all_rules("15")
@@ -199,6 +209,7 @@ impl Stage {
         Ok(Self {
             certificates,
             files,
+            installed,
             servers,
             poolers,
         })
@@ -228,14 +239,14 @@ impl Stage {
     pub fn groups(&self) -> Vec<Group> {
         let mut groups = vec![
             Group {
-                name: "15",
-                place: Place::Server(PLAIN_15),
+                name: self.installed.clone(),
+                place: Place::Server(PLAIN),
                 certificate: None,
                 cases: every(&without_certificates(), &[Client::None], &Mode::FEW),
             },
             Group {
-                name: "15",
-                place: Place::Server(FULL_15),
+                name: self.installed.clone(),
+                place: Place::Server(FULL),
                 certificate: Some(ServerCertificate::Good),
                 cases: [
                     every(&all_rules("15"), &[Client::None], &Mode::ALL),
@@ -251,8 +262,8 @@ impl Stage {
         for certificate in ServerCertificate::ALL {
             if certificate != ServerCertificate::Good {
                 groups.push(Group {
-                    name: "15",
-                    place: Place::Server(FULL_15),
+                    name: self.installed.clone(),
+                    place: Place::Server(FULL),
                     certificate: Some(certificate),
                     cases: every(&SCRAM, &[Client::None], &Mode::ALL),
                 });
@@ -264,7 +275,7 @@ impl Stage {
                 _ => WITH_CERTIFICATE[1],
             };
             groups.push(Group {
-                name,
+                name: name.to_owned(),
                 place: Place::Server(place),
                 certificate: Some(ServerCertificate::Good),
                 cases: [
@@ -278,7 +289,7 @@ impl Stage {
                 .concat(),
             });
             groups.push(Group {
-                name,
+                name: name.to_owned(),
                 place: Place::Server(place),
                 certificate: Some(ServerCertificate::WrongName),
                 cases: every(&SCRAM[..1], &[Client::None], &Mode::ALL),
@@ -286,19 +297,19 @@ impl Stage {
         }
         groups.extend([
             Group {
-                name: "pgbouncer",
+                name: "pgbouncer".to_owned(),
                 place: Place::Pooler(PLAIN_POOLER),
                 certificate: None,
                 cases: every(&without_certificates(), &[Client::None], &Mode::FEW),
             },
             Group {
-                name: "pgbouncer",
+                name: "pgbouncer".to_owned(),
                 place: Place::Pooler(TLS_POOLER),
                 certificate: Some(ServerCertificate::Good),
                 cases: every(&without_certificates(), &[Client::None], &Mode::FEW),
             },
             Group {
-                name: "pgbouncer",
+                name: "pgbouncer".to_owned(),
                 place: Place::Pooler(CERT_POOLER),
                 certificate: Some(ServerCertificate::Good),
                 cases: every(
@@ -322,7 +333,7 @@ impl Group {
                     let options = ServerOptions::new()
                         .with_tls(stage.certificates.server(certificate)?)
                         .with_client_root(stage.certificates.client_root());
-                    let options = with_rules(options, &all_rules(self.name));
+                    let options = with_rules(options, &all_rules(&self.name));
                     server.reconfigure(&options).await?;
                 }
                 Reached {
@@ -340,8 +351,8 @@ impl Group {
                 }
             }
         };
-        let cases = self.cases.into_iter().map(|(rule, client, mode)| Case {
-            server: self.name,
+        let cases = self.cases.iter().map(|&(rule, client, mode)| Case {
+            server: self.name.clone(),
             rule,
             certificate: self.certificate,
             client,

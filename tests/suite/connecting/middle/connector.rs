@@ -39,6 +39,7 @@ async fn a_connector_cannot_leave_encryption_out() -> Result<()> {
             "{attack}: {got}"
         );
         connection.close().await?;
+        middle.listen_to_the_end().await?;
         let heard = middle.heard.bytes();
         let expected: &[u8] = if request_sent { &SSL_REQUEST } else { &[] };
         assert_eq!(heard, expected, "{attack}");
@@ -84,7 +85,7 @@ async fn a_connector_cannot_choose_the_name() -> Result<()> {
         assert_eq!(got == "got encrypted", may, "{kind:?} as {name}: {got}");
         connection.close().await?;
         if !may {
-            middle.heard.only_the_request();
+            middle.heard_only_the_request().await?;
         }
     }
     Ok(())

@@ -17,13 +17,9 @@ use crate::fixture;
 /// The code of a CancelRequest.
 const CANCEL_REQUEST: [u8; 4] = [4, 210, 22, 46];
 
-/// Without anybody in the middle, and with somebody who only listens, it works: so it is
-/// not for another reason that the rest fails.
-#[tokio::test(flavor = "multi_thread")]
-async fn who_only_listens_hears_nothing() -> Result<()> {
-    let stage = Stage::new().await?;
-    let port = stage.server.port();
-    let middle = Middle::start(move |mut client, heard| async move {
+/// Somebody who passes on everything, and listens.
+async fn listening(port: u16) -> Result<Middle> {
+    Middle::start(move |mut client, heard| async move {
         let mut server = TcpStream::connect(("127.0.0.1", port)).await?;
         let (mut from_server, mut to_server) = server.split();
         let (mut from_client, mut to_client) = client.split();
@@ -31,23 +27,34 @@ async fn who_only_listens_hears_nothing() -> Result<()> {
         let (heard, _) = tokio::join!(listen, tokio::io::copy(&mut from_server, &mut to_client));
         heard
     })
-    .await?;
+    .await
+}
+
+/// Without anybody in the middle, and with somebody who only listens, it works: so it is
+/// not for another reason that the rest fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_listens_hears_nothing() -> Result<()> {
+    let stage = Stage::new().await?;
+    let middle = listening(stage.server.port()).await?;
     for way in strict(&stage) {
         let mut connection = middle.on(&way).connect().await?;
         still_works(&mut connection).await;
         // Nor who stops a statement.
         let canceller = connection.canceller();
-        let slow = query(&mut connection, "SELECT pg_sleep(120)");
-        tokio::pin!(slow);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut slow => break outcome,
-                () = tokio::time::sleep(Duration::from_millis(100)) => canceller.cancel().await?,
+        let outcome = {
+            let slow = query(&mut connection, "SELECT pg_sleep(120)");
+            tokio::pin!(slow);
+            loop {
+                tokio::select! {
+                    outcome = &mut slow => break outcome,
+                    () = tokio::time::sleep(Duration::from_millis(100)) => canceller.cancel().await?,
+                }
             }
         };
         failure(outcome, ErrorKind::Cancelled);
+        connection.close().await?;
     }
-    middle.heard.nothing_of_a_login();
+    middle.heard_nothing_of_a_login().await?;
     let heard = middle.heard.bytes();
     assert!(!heard.windows(4).any(|it| it == CANCEL_REQUEST));
     // What it would hear without encryption.
@@ -55,6 +62,22 @@ async fn who_only_listens_hears_nothing() -> Result<()> {
     assert!(open.is_ok(), "the server takes both");
     let heard = middle.heard.bytes();
     assert!(heard.windows(LOGIN.len()).any(|it| it == LOGIN.as_bytes()));
+    Ok(())
+}
+
+/// The mode `prefer` does without encryption where pg_hba.conf has no place for it, but a
+/// password that was wrong is not sent again for others to hear, which libpq does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_not_tried_in_the_clear() -> Result<()> {
+    let stage = Stage::new().await?;
+    let middle = listening(stage.server.port()).await?;
+    let way = middle.on(&stage.in_mode("prefer"));
+    let wrong = way.clone().logging_in(LOGIN, "wrong");
+    refused(&wrong, ErrorKind::Authentication).await?;
+    let mut connection = way.connect().await?;
+    still_works(&mut connection).await;
+    connection.close().await?;
+    middle.heard_nothing_of_a_login().await?;
     Ok(())
 }
 
@@ -72,7 +95,7 @@ async fn encryption_is_said_not_to_be_offered() -> Result<()> {
         let error = refused(&middle.on(&way), ErrorKind::Tls).await?;
         let text = error.to_string();
         assert!(text.contains("does not offer encryption"), "{text}");
-        middle.heard.only_the_request();
+        middle.heard_only_the_request().await?;
     }
     Ok(())
 }
@@ -106,7 +129,7 @@ async fn the_certificate_is_swapped() -> Result<()> {
         let error = refused(&middle.on(&stage.way()), ErrorKind::Tls).await?;
         let text = error.to_string();
         assert!(text.contains(words), "{kind:?}: {text}");
-        middle.heard.only_the_request();
+        middle.heard_only_the_request().await?;
     }
     Ok(())
 }
@@ -148,7 +171,7 @@ async fn bytes_are_put_in_before_the_handshake() -> Result<()> {
                 assert!(error.sqlstate().is_none(), "it was believed: {error:?}");
                 // In one piece they are there before anything could be encrypted.
                 assert!(!at_once || text.contains("in the clear"), "{text}");
-                middle.heard.only_the_request();
+                middle.heard_only_the_request().await?;
             }
         }
     }
@@ -174,7 +197,7 @@ async fn the_request_is_answered_with_an_error() -> Result<()> {
         let error = refused(&middle.on(&way), ErrorKind::Tls).await?;
         let text = format!("{error} {:?} {:?} {error:?}", error.detail(), error.hint());
         assert!(!text.contains("555-0100"), "{text}");
-        middle.heard.only_the_request();
+        middle.heard_only_the_request().await?;
     }
     Ok(())
 }
@@ -205,14 +228,14 @@ async fn the_line_is_cut() -> Result<()> {
         let error = refused(&middle.on(&stage.way()), ErrorKind::Tls).await?;
         let text = error.to_string();
         assert!(text.contains("handshake"), "after {after}: {text}");
-        middle.heard.nothing_of_a_login();
+        middle.heard_nothing_of_a_login().await?;
     }
     // Before there was any answer.
     let middle =
         Middle::start(|mut client, heard| async move { request(&mut client, &heard).await })
             .await?;
     refused(&middle.on(&stage.way()), ErrorKind::ConnectionLost).await?;
-    middle.heard.only_the_request();
+    middle.heard_only_the_request().await?;
     Ok(())
 }
 
@@ -235,7 +258,7 @@ async fn nothing_is_ever_answered() -> Result<()> {
         let error = refused(&way, kind).await?;
         let text = error.to_string();
         assert!(text.contains(words), "{text}");
-        middle.heard.nothing_of_a_login();
+        middle.heard_nothing_of_a_login().await?;
     }
     // Nor to the login itself.
     let middle = Middle::start(|mut client, heard| async move {

@@ -94,6 +94,7 @@ async fn channel_binding_is_taken_out_of_the_offer() -> Result<()> {
     let error = refused(&middle.on(&way), ErrorKind::Authentication).await?;
     let text = format!("{error} {:?}", error.hint());
     assert!(text.contains("channel_binding"), "{text}");
+    middle.listen_to_the_end().await?;
     let heard = middle.heard.bytes();
     let exchange = b"SCRAM-SHA-256";
     assert!(heard.windows(LOGIN.len()).any(|it| it == LOGIN.as_bytes()));

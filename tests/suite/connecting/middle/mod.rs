@@ -57,7 +57,7 @@ impl Heard {
         while matches!(self.read(stream, 4096).await, Ok(bytes) if !bytes.is_empty()) {}
     }
 
-    /// Passes on what the client says, until it leaves.
+    /// Passes on what the client says, until it leaves, and that it does.
     async fn pass_on(
         &self,
         client: &mut (impl AsyncRead + Unpin),
@@ -66,7 +66,7 @@ impl Heard {
         loop {
             let bytes = self.read(client, 4096).await?;
             if bytes.is_empty() {
-                return Ok(());
+                return Ok(server.shutdown().await?);
             }
             server.write_all(&bytes).await?;
             server.flush().await?;
@@ -76,7 +76,7 @@ impl Heard {
     /// Nothing but the request for encryption, for each connection there was; behind it,
     /// TLS at most, in which nothing readable is.
     #[track_caller]
-    fn nothing_of_a_login(&self) {
+    fn have_nothing_of_a_login(&self) {
         let heard = self.bytes();
         assert!(heard.starts_with(&SSL_REQUEST), "not even asked: {heard:?}");
         for secret in [LOGIN, PASSWORD, DATABASE, "user", "SCRAM"] {
@@ -86,12 +86,6 @@ impl Heard {
             assert!(!found, "{secret} was heard");
         }
     }
-
-    /// Nothing but the request for encryption.
-    #[track_caller]
-    fn only_the_request(&self) {
-        assert_eq!(self.bytes(), SSL_REQUEST);
-    }
 }
 
 /// Somebody who takes connections and does as told with each.
@@ -99,7 +93,11 @@ struct Middle {
     port: u16,
     heard: Heard,
     task: JoinHandle<()>,
+    talks: Talks,
 }
+
+/// The connections there were, by the port of the other side.
+type Talks = Arc<Mutex<Vec<(u16, JoinHandle<()>)>>>;
 
 impl Middle {
     async fn start<F, T>(act: F) -> Result<Self>
@@ -111,13 +109,61 @@ impl Middle {
         let port = listener.local_addr()?.port();
         let heard = Heard::default();
         let told = heard.clone();
+        let talks = Talks::default();
+        let begun = talks.clone();
         let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                // A client that hangs up is what this is about.
-                tokio::spawn(act(stream, told.clone()));
+            while let Ok((stream, peer)) = listener.accept().await {
+                let talk = act(stream, told.clone());
+                let talk = tokio::spawn(async {
+                    // A client that hangs up is what this is about.
+                    let _ = talk.await;
+                });
+                let mut begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
+                begun.push((peer.port(), talk));
             }
         });
-        Ok(Self { port, heard, task })
+        Ok(Self {
+            port,
+            heard,
+            task,
+            talks,
+        })
+    }
+
+    /// Waits until every connection there was has come to its end, so that all there was
+    /// to hear has been heard.
+    async fn listen_to_the_end(&self) -> Result<()> {
+        let last = TcpStream::connect(("127.0.0.1", self.port)).await?;
+        let last_port = last.local_addr()?.port();
+        drop(last);
+        let ended = || {
+            let talks = self.talks.lock().unwrap_or_else(PoisonError::into_inner);
+            let all_begun = talks.iter().any(|(port, _)| *port == last_port);
+            all_begun && talks.iter().all(|(_, talk)| talk.is_finished())
+        };
+        let wait = async {
+            while !ended() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, wait)
+            .await
+            .context("somebody still talks")
+    }
+
+    /// Of all connections there were, nothing of a login was heard.
+    async fn heard_nothing_of_a_login(&self) -> Result<()> {
+        self.listen_to_the_end().await?;
+        self.heard.have_nothing_of_a_login();
+        Ok(())
+    }
+
+    /// Nothing was heard but one request for encryption.
+    async fn heard_only_the_request(&self) -> Result<()> {
+        self.listen_to_the_end().await?;
+        assert_eq!(self.heard.bytes(), SSL_REQUEST);
+        Ok(())
     }
 
     /// The way that leads through here.
