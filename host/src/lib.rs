@@ -22,6 +22,7 @@ mod broker;
 mod cache;
 mod config;
 mod connection;
+mod connection_string;
 mod connector;
 mod descriptor;
 mod engine;
@@ -29,6 +30,7 @@ mod error;
 mod imports;
 mod instance;
 mod ipc;
+mod password_file;
 pub mod policy;
 mod registry;
 mod secrets;
@@ -42,12 +44,14 @@ mod types;
 pub use broker::tls::certificate::ServerCertificate;
 pub use config::{Config, Value};
 pub use connection::{Canceller, Connection};
+pub use connection_string::{ConnectionString, StringField, StringValue};
 pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
 pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
     Role, TlsUpgrade, WriteCapabilities,
 };
 pub use error::{Error, ErrorKind, Fault, Result};
+pub use password_file::PasswordFile;
 pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
