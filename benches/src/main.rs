@@ -2,6 +2,7 @@
 //! run on the same machine. `cargo xtask bench` builds it in release and runs it.
 
 mod append;
+mod check;
 mod connect;
 mod exact;
 mod load;
@@ -36,6 +37,7 @@ enum What {
     Connect,
     Load,
     Exact,
+    Check,
     All,
     /// Reads or writes one table in a process of its own and prints its peak memory.
     #[value(hide = true)]
@@ -81,6 +83,9 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     if wanted(What::Exact) {
         exact::measure(&mut report).await?;
+    }
+    if wanted(What::Check) {
+        check::measure(&mut report).await?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

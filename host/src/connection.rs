@@ -11,14 +11,16 @@ use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::broker::Broker;
 use crate::connector::Connector;
+use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
+use crate::report::{CheckOptions, Report};
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
 use crate::types::{
     BatchSize, ColumnInfo, ConnectOptions, LossPolicy, Notice, Outcome, ReadOptions, Receipt,
-    Report, SchemaInfo, TableInfo, TableName, WriteOptions,
+    SchemaInfo, TableInfo, TableName, WriteOptions,
 };
 
 /// An open, logged-in connection.
@@ -58,24 +60,40 @@ impl Connection {
         })
     }
 
-    /// Looks whether the connection is fit to be used.
+    /// How the connection is encrypted; none if it is not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        self.shared.broker.encryption()
+    }
+
+    /// Looks whether the connection is fit for what it is to be used for.
     ///
     /// # Errors
     ///
     /// The check itself failed. What it found is in the [`Report`].
-    pub async fn check(&mut self) -> Result<Report> {
-        self.request(|session| {
+    pub async fn check(&mut self, options: CheckOptions) -> Result<Report> {
+        let options = wit::CheckOptions::from(options);
+        let report = self.request(|session| {
             async move {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
                 watch
-                    .call(guest.connection().call_check(store, connection))
+                    .call(guest.connection().call_check(store, connection, &options))
                     .await
                     .map(Report::from)
             }
             .boxed()
-        })
-        .await
+        });
+        let mut report = report.await?;
+        // What the connector cannot know.
+        report.encryption = self.encryption();
+        let purposes = report.verdicts.iter().map(|verdict| verdict.purpose);
+        let finding = encryption::finding(
+            report.encryption.as_ref(),
+            self.shared.broker.leaves_the_machine(),
+            purposes.collect(),
+        );
+        report.add(finding);
+        Ok(report)
     }
 
     /// Every schema but the system's own, by name.

@@ -14,10 +14,12 @@ use crate::cache::{Cache, Compiled, Digest, Key};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::descriptor::Descriptor;
+use crate::encryption::Presented;
 use crate::engine::Sandbox;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::policy::{Limits, Policy, imports};
+use crate::report::{Purpose, SetUpNames, SetUpStatement};
 use crate::secrets::SecretProvider;
 use crate::state::State;
 use crate::types::ConnectOptions;
@@ -396,6 +398,36 @@ impl Connector {
         &self.inner.info
     }
 
+    /// The SQL that creates a login and gives it what it needs for the purposes
+    /// (with none, for all), the least first. The password in it is a place
+    /// holder. Nothing is connected to: it runs without network and secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`] for a name that cannot be one, and whatever
+    /// else the connector reports.
+    pub async fn set_up(
+        &self,
+        purposes: &[Purpose],
+        names: SetUpNames,
+    ) -> Result<Vec<SetUpStatement>> {
+        let inner = &self.inner;
+        let mut instance = Instance::new(
+            &inner.host,
+            &inner.pre,
+            &inner.descriptor.name,
+            Arc::new(Broker::nothing()),
+            Arc::default(),
+        )
+        .await?;
+        let purposes: Vec<_> = purposes.iter().map(|purpose| (*purpose).into()).collect();
+        let (store, guest, watch) = instance.relational();
+        let statements = watch
+            .call(guest.call_set_up(store, &purposes, &names.into()))
+            .await?;
+        Ok(statements.into_iter().map(Into::into).collect())
+    }
+
     /// Connects, with the sensitive fields taken from `secrets`.
     ///
     /// Must be called within a tokio runtime, on which the connection then runs.
@@ -413,16 +445,48 @@ impl Connector {
         secrets: impl SecretProvider,
         options: ConnectOptions,
     ) -> Result<Connection> {
-        let host = &self.inner.host;
-        let broker = Broker::new(
-            &self.inner.descriptor,
-            &config,
-            Arc::new(secrets),
-            &host.policy,
-            &host.limits,
-        )
-        .await?;
+        let broker = self.broker(&config, secrets, false).await?;
         Connection::open(self.clone(), Arc::new(broker), options).await
+    }
+
+    /// Looks at the certificates that the server shows, without logging in, and whether they would
+    /// do. Where the connection need not be encrypted, they are judged as if Use SSL were on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Configuration`], [`ErrorKind::NameResolution`],
+    /// [`ErrorKind::Unreachable`], [`ErrorKind::ConnectTimeout`], and
+    /// [`ErrorKind::Tls`] if it offers no encryption.
+    pub async fn server_certificates(
+        &self,
+        config: &Config,
+        secrets: impl SecretProvider,
+    ) -> Result<Presented> {
+        let broker = self.broker(config, secrets, true).await?;
+        let endpoint = broker
+            .endpoint
+            .clone()
+            .ok_or_else(|| Error::new(ErrorKind::Configuration, "the connection leads nowhere"))?;
+        let presented = endpoint.look().await;
+        let explained = |error: Error| error.with_redactor(broker.redactor());
+        match presented {
+            Ok(presented) => Ok(Presented {
+                refusal: presented.refusal.map(explained),
+                ..presented
+            }),
+            Err(error) => Err(explained(error)),
+        }
+    }
+
+    async fn broker(
+        &self,
+        config: &Config,
+        secrets: impl SecretProvider,
+        only_looked: bool,
+    ) -> Result<Broker> {
+        let (descriptor, host) = (&self.inner.descriptor, &self.inner.host);
+        let granted = (&host.policy, &host.limits);
+        Broker::new(descriptor, config, Arc::new(secrets), granted, only_looked).await
     }
 }
 

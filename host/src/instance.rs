@@ -104,10 +104,6 @@ impl Instance {
 }
 
 impl Watch {
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.host.limits
-    }
-
     /// Waits for a call that may report a failure of its own.
     pub(crate) async fn call<T>(
         &self,

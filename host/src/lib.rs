@@ -25,6 +25,7 @@ mod connection;
 mod connection_string;
 mod connector;
 mod descriptor;
+mod encryption;
 mod engine;
 mod error;
 mod imports;
@@ -33,6 +34,7 @@ mod ipc;
 mod password_file;
 pub mod policy;
 mod registry;
+mod report;
 mod secrets;
 mod session;
 mod settings;
@@ -50,15 +52,20 @@ pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
     Role, TlsUpgrade, WriteCapabilities,
 };
+pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use password_file::PasswordFile;
 pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;
+pub use report::{
+    CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,
+    Verdict,
+};
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use stream::RowStream;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Finding, Generation, Loss, LossPolicy,
-    Notice, OnLoss, Outcome, ReadOptions, Receipt, Report, SchemaInfo, Server, Severity, TableInfo,
-    TableKind, TableName, WriteMode, WriteOptions, WriteReport,
+    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
+    OnLoss, Outcome, ReadOptions, Receipt, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
+    WriteOptions, WriteReport,
 };

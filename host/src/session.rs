@@ -45,6 +45,8 @@ pub(crate) struct Shared {
     token: OnceLock<Vec<u8>>,
     /// Why the instance cannot be entered any more.
     ended: OnceLock<ErrorKind>,
+    /// Set when nobody had used the connection for so long that it was closed.
+    idle: OnceLock<Duration>,
 }
 
 impl Shared {
@@ -59,12 +61,21 @@ impl Shared {
         let mut instance = self.instance().await?;
         let (store, guest, watch) = instance.relational();
         watch
-            .call_within(watch.limits().connect_time, guest.call_cancel(store, token))
+            .call_within(self.broker.times.connect, guest.call_cancel(store, token))
             .await
     }
 
     /// The error for what is asked of a connection that has ended.
     pub(crate) fn gone(&self) -> Error {
+        if let Some(idle) = self.idle.get() {
+            let message = format!(
+                "the connection was closed, since nobody had used it for {} s",
+                idle.as_secs()
+            );
+            return Error::new(ErrorKind::Closed, message)
+                .with_hint("connect again, or raise `idle_timeout`")
+                .with_retryable(true);
+        }
         let message = match self.ended.get() {
             Some(by) => format!("the connection ended earlier ({by})"),
             None => "the connection has ended".to_owned(),
@@ -115,6 +126,7 @@ impl Session {
             meter: Arc::default(),
             token: OnceLock::new(),
             ended: OnceLock::new(),
+            idle: OnceLock::new(),
         };
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
@@ -128,20 +140,19 @@ impl Session {
             statement_timeout_ms: timeout,
         };
         let guest = guest.connection();
-        let connection = watch.call_within(limit, guest.call_open(&mut *store, &options)).await.map_err(|error| match error.kind() {
-            ErrorKind::WallTimeLimit => shared
-                .broker
-                .failure
-                .take()
-                .unwrap_or_else(|| Error::new(
-                ErrorKind::ConnectTimeout,
-                format!("the server did not complete the login within {} s", limit.as_secs()),
-            )
-            .with_hint("check that the Port field leads to a database server, and that the server is not overloaded")
-            .with_retryable(true))
-                .with_redactor(shared.broker.redactor()),
-            _ => error,
-        })?;
+        let connection = watch
+            .call_within(limit, guest.call_open(&mut *store, &options))
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::WallTimeLimit => {
+                    let failed = shared.broker.failure.take();
+                    failed
+                        .unwrap_or_else(|| shared.broker.timed_out(limit))
+                        .with_redactor(shared.broker.redactor())
+                }
+                _ => error,
+            })?;
+        shared.broker.permit_login()?;
         if let Some(token) = watch
             .call_plain(guest.call_cancel_token(store, connection))
             .await?
@@ -157,7 +168,7 @@ impl Session {
 
     /// Carries out jobs until no one can send any.
     pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(job) = jobs.recv().await {
+        while let Some(job) = self.next(&mut jobs).await {
             job(&mut self).await;
             if self.has_ended() {
                 // The instance goes, and with it the socket: the server then
@@ -167,6 +178,20 @@ impl Session {
         }
         let connection = self.connection;
         let _ = timeout(GOOD_BYE, self.instance.drop_resource(connection)).await;
+    }
+
+    /// The next job. None if no one can send any, or no one has for too long.
+    async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        let Some(idle) = self.shared.broker.times.idle else {
+            return jobs.recv().await;
+        };
+        match timeout(idle, jobs.recv()).await {
+            Ok(job) => job,
+            Err(_) => {
+                let _ = self.shared.idle.set(idle);
+                None
+            }
+        }
     }
 
     /// Takes note of a failure after which the instance cannot be entered.

@@ -105,7 +105,8 @@ fn encryption() -> [Field; 7] {
             ..text(
                 SSL_MODE,
                 "SSL mode",
-                "In place of Use SSL. verify-full: encrypted, and the server proves that it is the host named (what Use SSL means). \
+                "In place of Use SSL. verify-full: encrypted, and the server proves that it is the host named, as with Use SSL, but with `ssl_ca` in place of the \
+                 CAs of this machine. \
                  verify-ca: it proves only that `ssl_ca` signed for it. require: encrypted, but anyone could be the server. \
                  prefer: not even encrypted if someone in between says so. disable: in the clear.",
             )
@@ -225,6 +226,23 @@ fn seconds(name: &str, label: &str, default: Option<&str>, help: &str) -> Field 
 }
 
 impl Settings {
+    /// The same, but where nothing has to be encrypted, as if Use SSL were on.
+    pub(crate) fn verifying(self) -> Self {
+        if self.mode.is_mandatory() {
+            return self;
+        }
+        Self {
+            mode: TlsMode::VerifyFull,
+            proof: Proof {
+                fingerprint: None,
+                chain: true,
+                system_roots: true,
+                name: true,
+            },
+            ..self
+        }
+    }
+
     /// What a configuration says, with `sensitive` naming the sensitive fields that have a value.
     ///
     /// # Errors
@@ -296,7 +314,9 @@ impl Settings {
             .field_with_role(Role::TlsSwitch)
             .and_then(|field| match config.value(&field.name) {
                 Some(Value::Boolean(on)) => Some(*on),
-                _ => None,
+                // A form may have encryption on unless it is turned off.
+                _ => (field.default.as_deref() == Some("true") && text(SSL_MODE).is_none())
+                    .then_some(true),
             });
         let wishes = Wishes {
             use_ssl,

@@ -13,7 +13,8 @@ use wasmtime_wasi_io::IoView;
 use crate::broker::Broker;
 use crate::broker::log::Log;
 use crate::broker::meter::{Meter, Stopwatch};
-use crate::imports::{LogStream, Streams};
+use crate::broker::tls::handshake::Streams;
+use crate::imports::LogStream;
 use crate::policy::limits::{Exceeded, Limits, MemoryAccount};
 
 /// The most random bytes one call may ask for: a nonce, not a stream.
@@ -24,7 +25,7 @@ pub struct State {
     /// Host resources the instance holds handles to.
     pub table: ResourceTable,
     /// The streams of its sockets, for wasi:tls to recognise.
-    pub streams: Vec<Streams>,
+    pub streams: Streams,
     /// Its configuration, endpoint and secrets.
     pub broker: Arc<Broker>,
     /// What it uses.
@@ -53,7 +54,7 @@ impl State {
         table.set_max_capacity(limits.handles);
         Self {
             table,
-            streams: Vec::new(),
+            streams: Streams::default(),
             broker,
             meter,
             stopwatch,

@@ -437,6 +437,7 @@ pub struct Receipt {
     pub address: Option<SocketAddr>,
 }
 
+/// A record of the contract as a type of the public API.
 macro_rules! mirror {
     ($(#[$doc:meta])* $name:ident from $wit:path { $($(#[$field_doc:meta])* $field:ident / $from:ident $(($map:ident))?: $type:ty,)* }) => {
         $(#[$doc])*
@@ -454,54 +455,7 @@ macro_rules! mirror {
     };
 }
 
-mirror! {
-    /// The server at the other end.
-    Server from wit::Server {
-        /// What it calls itself.
-        product / product: String,
-        /// Its version.
-        version / version: String,
-        /// The database.
-        database / database: String,
-        /// The schema that names without one are looked up in.
-        schema / schema: String,
-        /// Whether the channel is encrypted.
-        encrypted / encrypted: bool,
-    }
-}
-
-mirror! {
-    /// One finding of a check.
-    Finding from wit::Finding {
-        /// How it bears on using the connection.
-        severity / severity: Severity,
-        /// What was looked at.
-        subject / subject: String,
-        /// What was found.
-        message / message: String,
-        /// What to do about it, often SQL.
-        remedy / remedy: Option<String>,
-    }
-}
-
-/// The result of a check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Report {
-    /// The server that answered.
-    pub server: Server,
-    /// What was found, in order.
-    pub findings: Vec<Finding>,
-}
-
-impl From<wit::Report> for Report {
-    fn from(from: wit::Report) -> Self {
-        Self {
-            server: from.server.into(),
-            findings: from.findings.into_iter().map(Into::into).collect(),
-        }
-    }
-}
+pub(crate) use mirror;
 
 mirror! {
     /// A schema that is not the system's own.
@@ -615,10 +569,11 @@ mirror! {
     }
 }
 
+/// An enumeration of the contract as a type of the public API.
 macro_rules! mirror_enum {
     ($(#[$doc:meta])* $name:ident from $wit:path { $($(#[$case_doc:meta])* $case:ident = $text:literal,)* }) => {
-        $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+        $(#[$doc])*
         #[serde(rename_all = "kebab-case")]
         #[non_exhaustive]
         pub enum $name {
@@ -644,17 +599,7 @@ macro_rules! mirror_enum {
     };
 }
 
-mirror_enum! {
-    /// How a finding bears on using the connection.
-    Severity from wit::Severity {
-        /// As it should be.
-        Passed = "passed",
-        /// It works, but will surprise.
-        Warning = "warning",
-        /// Something will not work.
-        Failed = "failed",
-    }
-}
+pub(crate) use mirror_enum;
 
 mirror_enum! {
     /// What a table is.

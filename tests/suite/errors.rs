@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dagflux_host::{
-    ConnectOptions, Connection, ErrorKind, ReadOptions, Secret, SecretError, SecretProvider,
-    Secrets, TableName,
+    CheckOptions, ConnectOptions, Connection, ErrorKind, ReadOptions, Secret, SecretError,
+    SecretProvider, Secrets, TableName,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
@@ -103,14 +103,14 @@ async fn unknown_schema_in_the_form_does_not_keep_a_connection_from_opening() ->
     let config = fixture::config(&database).with("schema", "not_there");
     let secrets = fixture::secrets(&database);
     let mut connection = attempt(config, secrets).await??;
-    let report = connection.check().await?;
+    let report = connection.check(CheckOptions::new()).await?;
     let failed = report
         .findings
         .iter()
         .find(|finding| finding.severity == dagflux_host::Severity::Failed)
         .context("nothing failed")?;
     assert!(failed.subject.contains("not_there"), "{failed:?}");
-    assert!(failed.remedy.is_some());
+    assert!(!failed.remedies.is_empty());
     failure(
         connection.tables(Some("not_there")).await,
         ErrorKind::SchemaNotFound,

@@ -21,6 +21,8 @@ pub(crate) enum What {
     Load,
     /// Whether a large table survives the way to a file and back.
     Exact,
+    /// Checking a database of ten thousand tables.
+    Check,
     /// All of them.
     #[default]
     All,
@@ -35,6 +37,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Connect => "connect",
         What::Load => "load",
         What::Exact => "exact",
+        What::Check => "check",
         What::All => "all",
     };
     // The command is part of what is measured.

@@ -22,7 +22,7 @@ use crate::protocol::Violation;
 use crate::session::Session;
 
 /// The system's own schemas: users cannot make schemas that begin with `pg_`.
-const NOT_SYSTEM: &str =
+pub const NOT_SYSTEM: &str =
     "n.nspname::pg_catalog.text !~ '^pg_' AND n.nspname <> 'information_schema'";
 
 /// Every schema but the system's own, by name.

@@ -1,13 +1,14 @@
 //! From the connection form to a channel, and to a session on it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::config::{self, Encryption};
 use dagflux_guest::tcp::{self, TcpChannel};
-use dagflux_guest::{Channel, ChannelError, Error, Result, log};
+use dagflux_guest::{Channel, ChannelError, Error, Result, Stream, log};
 
-use crate::auth::Brokered;
+use crate::auth::{Brokered, Credentials, Scram};
 use crate::descriptor::SSL_REQUEST;
 use crate::session::{Parameters, Session, Startup};
 
@@ -27,24 +28,30 @@ pub fn open(application_name: String, statement_timeout: Option<Duration>) -> Re
         startup: Startup::Complete,
     };
     let mut encryption = config::encryption("use_ssl")?;
+    // Why it is not encrypted after all.
+    let mut given_way = None;
+    let both = |error: Error, first: &Option<Error>| match first {
+        Some(first) => error.with_detail(format!("and encrypted: {first}")),
+        None => error,
+    };
     loop {
         let channel = match channel(encryption) {
             Ok(channel) => channel,
             Err(error) if gives_way(encryption, &error) => {
                 encryption = Encryption::Off;
+                given_way = Some(error);
                 continue;
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(both(error, &given_way)),
         };
         parameters.encrypted = channel.is_encrypted();
-        match Session::open(Box::new(channel), parameters.clone(), &Brokered) {
+        let credentials = Observed::default();
+        match Session::open(Box::new(channel), parameters.clone(), &credentials) {
             Ok(mut session) => {
                 session.set_dial(Box::new(move || Ok(Box::new(self::channel(encryption)?))));
                 return Ok(session);
             }
-            Err(error) if parameters.encrypted && gives_way(encryption, &error) => {
-                encryption = Encryption::Off;
-            }
+            Err(error) if credentials.begun.get() => return Err(both(error, &given_way)),
             Err(error) if parameters.startup == Startup::Complete && is_pooler(&error) => {
                 log::debug(
                     "postgres",
@@ -52,16 +59,47 @@ pub fn open(application_name: String, statement_timeout: Option<Duration>) -> Re
                 );
                 parameters.startup = Startup::Bare;
             }
-            Err(error) => return Err(error),
+            Err(error) if parameters.encrypted && gives_way(encryption, &error) => {
+                encryption = Encryption::Off;
+                given_way = Some(error);
+            }
+            Err(error) => return Err(both(error, &given_way)),
         }
     }
 }
 
+/// The host's credentials, and whether a login was begun with them: then its end is the end.
+#[derive(Default)]
+struct Observed {
+    begun: Cell<bool>,
+}
+
+impl Credentials for Observed {
+    fn user(&self) -> Result<String> {
+        Brokered.user()
+    }
+
+    fn scram(&self, stream: &Stream, mechanisms: &[String]) -> Result<Box<dyn Scram>> {
+        self.begun.set(true);
+        Brokered.scram(stream, mechanisms)
+    }
+
+    fn md5(&self, stream: &Stream, salt: [u8; 4]) -> Result<String> {
+        self.begun.set(true);
+        Brokered.md5(stream, salt)
+    }
+}
+
 /// Whether a connection that need not be encrypted is tried without, as libpq does: where the
-/// handshake failed, or where pg_hba.conf has no place for an encrypted one.
+/// handshake failed, or where pg_hba.conf, the server's or a pooler's, has no place for an
+/// encrypted one.
 fn gives_way(encryption: Encryption, error: &Error) -> bool {
-    encryption == Encryption::IfOffered
-        && (error.kind() == ErrorKind::Tls || error.sqlstate() == Some("28000"))
+    let refused = match error.sqlstate() {
+        Some("28000") => true,
+        Some("08P01") => error.kind() == ErrorKind::Authentication,
+        _ => error.kind() == ErrorKind::Tls,
+    };
+    encryption == Encryption::IfOffered && refused
 }
 
 /// Whether a pooler says that it takes no such parameter. It says so before any login.

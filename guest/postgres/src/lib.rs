@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`protocol`] | messages as bytes, without I/O: frames in place, parse, build |
 //! | [`types`] | PostgreSQL's types and Arrow's: mapping, rows to columns, columns to rows |
-//! | [`dialect`], [`sqlstate`], [`place`] | quoting; what the server's errors mean, what to do next, and which row they are about |
+//! | [`dialect`], [`keywords`], [`sqlstate`], [`place`] | quoting; what the server's errors mean, what to do next, and which row they are about |
 //! | [`auth`] | logging in through the host's `credentials`, without the password |
 //! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
@@ -28,6 +28,7 @@ pub mod check;
 pub mod connect;
 pub mod descriptor;
 pub mod dialect;
+pub mod keywords;
 pub mod place;
 pub mod plan;
 pub mod protocol;
@@ -49,8 +50,9 @@ use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     self as wit_descriptor, About,
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, CancelToken, Column, Connection, Loss, OpenOptions, Outcome, ReadOptions, Report,
-    RowStream, Schema, StreamOptions, Table, WriteOptions, WriteReport,
+    self, CancelToken, CheckOptions, Column, Connection, Loss, OpenOptions, Outcome, Purpose,
+    ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, StreamOptions, Table,
+    WriteOptions, WriteReport,
 };
 
 use read::Selection;
@@ -83,6 +85,10 @@ impl relational::Guest for Connector {
     type RowStream = OpenRows;
     type Sink = OpenSink;
 
+    fn set_up(purposes: Vec<Purpose>, names: SetUpNames) -> Result<Vec<SetUpStatement>, WitError> {
+        Ok(check::set_up::set_up(&purposes, &names)?)
+    }
+
     fn cancel(token: CancelToken) -> Result<(), WitError> {
         Ok(cancel::send(
             connect::second_channel()?,
@@ -114,8 +120,8 @@ impl relational::GuestConnection for OpenConnection {
         self.0.borrow().cancel_key().map(cancel::token)
     }
 
-    fn check(&self) -> Result<Report, WitError> {
-        Ok(check::check(&mut self.0.borrow_mut())?)
+    fn check(&self, options: CheckOptions) -> Result<Report, WitError> {
+        Ok(check::check(&mut self.0.borrow_mut(), &options)?)
     }
 
     fn schemas(&self) -> Result<Vec<Schema>, WitError> {

@@ -97,24 +97,29 @@ pub fn outcome(body: &CommandCompleteBody) -> Result<Outcome> {
 
 /// Runs one statement, which takes effect at once.
 ///
-/// It is told the session's settings in the same flight, which makes one transaction of both. A
-/// statement that cannot be part of one, such as VACUUM, is refused by the server before it does
-/// anything, and then runs alone.
+/// It goes alone where the settings of the startup message hold. Behind a pooler that has let them
+/// fall, it has them before it in its flight, which makes one transaction of both: what cannot be
+/// part of one, such as VACUUM, the server refuses then, before it does anything.
 ///
 /// # Errors
-/// What the server reports; `unsupported-statement` for a COPY from or to the client.
+/// What the server reports; `unsupported-statement` for a COPY from or to the client, and for what
+/// a pooler leaves no way to run with the settings.
 pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     let mut session = shared.borrow_mut();
     session.begin()?;
-    match run(&mut session, sql, true) {
-        Err(_) if session.wants_no_transaction() => run(&mut session, sql, false),
-        outcome => outcome,
-    }
+    let alone = session.settings_hold()?;
+    run(&mut session, sql, !alone).map_err(|error| match error.sqlstate() {
+        Some("25001" | "2D000") if !alone => error.with_hint(
+            "a pooler stands in between that does not keep the connection's schema and settings, so the statement has to be in a \
+             transaction, and this one cannot be: connect to the server itself for it",
+        ),
+        _ => error,
+    })
 }
 
 fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome> {
     if with_settings {
-        session.set_for_one_statement()?;
+        session.set_for(sql)?;
     }
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;

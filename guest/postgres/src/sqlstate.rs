@@ -9,6 +9,7 @@ use dagflux_guest::Error;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 
 use crate::dialect::{qualified, quote};
+use crate::keywords;
 use crate::place;
 use crate::protocol::backend::Report;
 
@@ -94,6 +95,8 @@ fn kind(report: &Report, circumstances: Circumstances) -> ErrorKind {
         "42P06" | "42P07" | "42710" | "42701" => ErrorKind::AlreadyExists,
         "22021" | "22P05" => ErrorKind::Value,
         "0A000" => ErrorKind::UnsupportedStatement,
+        // The server names the function that raised an error; a pooler has none to name.
+        "08P01" if report.routine.is_none() => told_by_pooler(&report.message),
         "08P01" => ErrorKind::Protocol,
         _ => match code.get(..2) {
             Some("53") => ErrorKind::ServerResources,
@@ -107,6 +110,26 @@ fn kind(report: &Report, circumstances: Circumstances) -> ErrorKind {
             ) => ErrorKind::Statement,
             _ => ErrorKind::Other,
         },
+    }
+}
+
+/// PgBouncer has one SQLSTATE for all it has to say for itself, also when it refuses a login.
+fn told_by_pooler(message: &str) -> ErrorKind {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&[
+        "login rejected",
+        "no such user",
+        "authentication failed",
+        "auth failed",
+        "SSL required",
+    ]) {
+        ErrorKind::Authentication
+    } else if says(&["no such database"]) {
+        ErrorKind::DatabaseNotFound
+    } else if says(&["no more connections allowed"]) {
+        ErrorKind::ServerResources
+    } else {
+        ErrorKind::Protocol
     }
 }
 
@@ -138,6 +161,9 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
         ErrorKind::Authentication if report.message.contains("pg_hba.conf") => {
             "have the server's pg_hba.conf, or the provider's firewall rules, admit this machine, user and database".into()
         }
+        ErrorKind::Authentication if code == "08P01" => {
+            "check username, password and Use SSL against the pooler's users and rules (PgBouncer: auth_file, auth_hba_file, client_tls_sslmode); its log says more".into()
+        }
         ErrorKind::Authentication => {
             "check that the user exists and may log in (`ALTER ROLE ... LOGIN`)".into()
         }
@@ -168,6 +194,9 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
         ErrorKind::Cancelled => "run it again if it was not meant to be stopped".into(),
         ErrorKind::ServerShutdown => {
             "connect again when the server is back; nothing of an unfinished write remains".into()
+        }
+        ErrorKind::ServerResources if code == "08P01" => {
+            "close other connections, or raise the pooler's max_client_conn".into()
         }
         ErrorKind::ServerResources if code == "53300" => {
             "close other connections, or raise the server's max_connections".into()
@@ -252,4 +281,28 @@ pub fn about_schema(error: Error, privilege: &str, schema: &str, user: &str) -> 
         }
         _ => error,
     }
+}
+
+/// Adds to a login that is not permitted the statement that permits it, as the attribute
+/// `remedy`.
+pub fn about_login(error: Error, report: &Report, database: &str, user: &str) -> Error {
+    // The function that looks: its message may be in any language.
+    let (who, statement) = match (report.code.as_str(), report.routine.as_deref()) {
+        ("42501", Some("CheckMyDatabase")) => (
+            "the owner of the database or a superuser",
+            format!(
+                "GRANT CONNECT ON DATABASE {} TO {};",
+                keywords::name(database),
+                keywords::name(user)
+            ),
+        ),
+        ("28000", Some("InitializeSessionUserId")) if report.message.contains("log in") => (
+            "an administrator",
+            format!("ALTER ROLE {} LOGIN;", keywords::name(user)),
+        ),
+        _ => return error,
+    };
+    error
+        .with_hint(format!("have {who} run: {statement}"))
+        .with_attribute("remedy", statement)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use dagflux_host::{ConnectOptions, Connection, Connector, Host};
+use dagflux_host::{ConnectOptions, Connection, Connector, Host, Presented};
 
 use crate::args::Global;
 use crate::connections::faults;
@@ -84,6 +84,24 @@ impl Context {
             }
         };
         Ok(host.load(&path).await?)
+    }
+
+    /// What the server of the connection called `name` shows of itself.
+    ///
+    /// # Errors
+    /// When its entry has faults, or the server cannot be reached or offers no encryption.
+    pub async fn certificates(&self, name: &str) -> anyhow::Result<Presented> {
+        let file = self.file()?;
+        let entry = file.entry(name)?;
+        let connector = self.connector_of(&file, entry).await?;
+        let checked = faults::check(&file, entry, &connector)?;
+        let secrets = ConnectionSecrets::new(&file, checked.sensitive, self.redactor.clone());
+        or_interrupt(None, async {
+            Ok(connector
+                .server_certificates(&checked.config, secrets)
+                .await?)
+        })
+        .await
     }
 
     /// Opens the connection called `name`.

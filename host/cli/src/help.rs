@@ -21,8 +21,11 @@ A reference is { env = \"VARIABLE\" }, { file = \"path\" } for a file that only 
 
 const JSON: &str = "\
 With --json, on standard output:
-  describe, inspect, check                an object
-  connections, schemas, tables, columns   an array of objects
+  describe, inspect                       an object
+  check                                   {\"server\",\"verdicts\",\"findings\",\"failed\"}, also when no
+                                          connection can be opened: \"server\" is null then
+  connections, schemas, tables, columns,  an array of objects
+  setup-sql
   preview, query                          one document a line:
                                             {\"columns\":[{\"name\",\"type\",\"arrow\"}, ...]}
                                             each row as an array

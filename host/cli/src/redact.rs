@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dagflux_host::Secret;
+use serde_json::Value;
 
 /// What stands where a value stood.
 const MARK: &str = "[redacted]";
@@ -35,6 +36,16 @@ impl Redactor {
             text = replace_words(&text, value.expose());
         }
         replace_addresses(&text)
+    }
+
+    /// Applies it to every text of a document.
+    pub fn apply_to(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.apply(text),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.apply_to(value)),
+            Value::Object(values) => values.values_mut().for_each(|value| self.apply_to(value)),
+            _ => {}
+        }
     }
 }
 

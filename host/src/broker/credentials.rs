@@ -164,8 +164,8 @@ impl Credentials {
                 "the login would not be bound to the encrypted channel, and `channel_binding` is require",
             )
             .with_hint(
-                "have the server's pg_hba.conf use scram-sha-256 for this login, from PostgreSQL 11 on; a pooler in between cannot \
-                 do it; or set `channel_binding` to prefer",
+                "have the server's pg_hba.conf use scram-sha-256 for this login, from PostgreSQL 11 on, and a certificate signed with \
+                 SHA-2 by RSA or ECDSA; a pooler in between cannot do it; or set `channel_binding` to prefer",
             ),
         );
         Refusal::InsecureChannel.into()

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::descriptor::{Descriptor, Role, TlsUpgrade};
+use crate::encryption::Encryption;
 use crate::error::{Error, ErrorKind, Fault, Result};
 use crate::policy::redaction::Redactor;
 use crate::policy::{Limits, Policy, TlsMode};
@@ -44,6 +45,8 @@ pub struct Broker {
     pub failure: Arc<FirstFailure>,
     /// How long things may take.
     pub times: Times,
+    /// How the socket was encrypted that the connection was opened on: later ones are not it.
+    opened: OnceLock<Option<Encryption>>,
 }
 
 /// How long things may take on one connection.
@@ -94,16 +97,18 @@ impl Broker {
             redactor: Redactor::new(),
             failure: Arc::default(),
             times: Times::default(),
+            opened: OnceLock::new(),
         }
     }
 
-    /// A broker for one connection with a validated configuration.
+    /// A broker for one connection with a validated configuration. For one that is `only_looked`
+    /// at, what need not be encrypted is judged as if Use SSL were on.
     pub async fn new(
         descriptor: &Descriptor,
         config: &Config,
         secrets: Arc<dyn SecretProvider>,
-        policy: &Policy,
-        limits: &Limits,
+        (policy, limits): (&Policy, &Limits),
+        only_looked: bool,
     ) -> Result<Self> {
         let mut given = Vec::new();
         let mut redactor = Redactor::new();
@@ -135,8 +140,11 @@ impl Broker {
             }
         }
         config.validate(descriptor, &given)?;
-        let settings =
+        let mut settings =
             Settings::read(config, descriptor, &given).map_err(|faults| unusable(&faults))?;
+        if only_looked {
+            settings = settings.verifying();
+        }
 
         let store = config.store(descriptor, settings.mode);
         let port = descriptor
@@ -154,6 +162,7 @@ impl Broker {
             .transpose()?;
         let tls = match settings.mode {
             TlsMode::Disable => None,
+            _ if only_looked => Some(load(settings.clone(), key).await?.only_looking()),
             _ => Some(load(settings.clone(), key).await?),
         };
         let connect_time = settings.connect_timeout.unwrap_or(limits.connect_time);
@@ -189,6 +198,7 @@ impl Broker {
                 statement: settings.statement_timeout,
                 idle: settings.idle_timeout,
             },
+            opened: OnceLock::new(),
         })
     }
 
@@ -214,11 +224,80 @@ impl Broker {
         error.with_redactor(self.redactor())
     }
 
+    /// What a connection waited for that was not opened within `limit`.
+    pub fn timed_out(&self, limit: Duration) -> Error {
+        let waiting = |endpoint: &Arc<Endpoint>| {
+            endpoint.must_be_secure()
+                && endpoint.reached().is_some()
+                && endpoint.encryption().is_none()
+        };
+        let what = match self.endpoint.as_ref().is_some_and(waiting) {
+            true => "answer the request for encryption",
+            false => "complete the login",
+        };
+        let message = format!("the server did not {what} within {} s", limit.as_secs());
+        Error::new(ErrorKind::ConnectTimeout, message)
+            .with_hint("check that the Port field leads to a database server, and that the server is not overloaded; `connect_timeout` gives it more time")
+            .with_retryable(true)
+    }
+
+    /// Whether a login that has come to its end is one the connection asks for.
+    ///
+    /// # Errors
+    ///
+    /// It had to be bound to the channel, and was not.
+    pub fn permit_login(&self) -> Result<()> {
+        let _ = self.opened.set(
+            self.endpoint
+                .as_ref()
+                .and_then(|endpoint| endpoint.encryption()),
+        );
+        let required = self
+            .endpoint
+            .iter()
+            .filter_map(|endpoint| endpoint.tls())
+            .any(|tls| tls.binding_required);
+        if !required || self.credentials.is_bound() {
+            return Ok(());
+        }
+        self.credentials.not_bound();
+        Err(self.failure.take().map_or_else(
+            || {
+                Error::new(
+                    ErrorKind::Authentication,
+                    "the login was not bound to the channel",
+                )
+            },
+            |error| error.with_redactor(self.redactor()),
+        ))
+    }
+
+    /// How the connection is encrypted; none if it is not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        let encryption = self.opened.get()?.clone()?;
+        Some(Encryption {
+            channel_bound: self.credentials.is_bound(),
+            ..encryption
+        })
+    }
+
+    /// Whether what is sent passes a network, or stays on this machine.
+    pub fn leaves_the_machine(&self) -> bool {
+        let reached = self
+            .endpoint
+            .as_ref()
+            .and_then(|endpoint| endpoint.reached());
+        !reached.is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
     /// Hides the sensitive values, and the addresses they have led to.
     pub fn redactor(&self) -> Redactor {
         let mut redactor = self.redactor.clone();
         for address in self.endpoint.iter().flat_map(|endpoint| endpoint.pinned()) {
             redactor.hide("address", &address.ip().to_string());
+        }
+        for name in self.endpoint.iter().flat_map(|endpoint| endpoint.named()) {
+            redactor.hide("host", &name);
         }
         redactor
     }

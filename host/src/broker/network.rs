@@ -2,17 +2,22 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::FirstFailure;
 use super::socket::Connected;
+use super::tls::certificate::ServerCertificate;
+use super::tls::failure::Failure;
 use super::tls::layer::Layer;
 use super::tls::{self, Tls};
 use crate::descriptor::TlsUpgrade;
+use crate::encryption::{Encryption, Presented, Verified};
 use crate::error::{Error, ErrorKind};
 use crate::policy::network::NetworkPolicy;
 
@@ -31,6 +36,9 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How often to ask: a minute in all, as long as a reboot of a switch.
 const KEEP_ALIVE_RETRIES: u32 = 5;
+
+/// Longer than anyone waits.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where a connection leads, as its configuration has it.
 pub struct Target<'a> {
@@ -66,6 +74,12 @@ pub struct Endpoint {
     /// that changes its address cannot lead elsewhere.
     pinned: Mutex<Vec<SocketAddr>>,
     reached: Mutex<Option<SocketAddr>>,
+    /// How the last socket was encrypted.
+    secured: Mutex<Option<Encryption>>,
+    /// The names that the server's certificate has, which are as telling as the host.
+    named: Mutex<Vec<String>>,
+    /// Someone in between was caught: nothing is sent any more, encrypted or not.
+    meddled: AtomicBool,
 }
 
 /// Why a look-up or a dial failed, in the terms of `wasi:sockets`.
@@ -105,12 +119,10 @@ impl Endpoint {
             failure,
             pinned: Mutex::default(),
             reached: Mutex::default(),
+            secured: Mutex::default(),
+            named: Mutex::default(),
+            meddled: AtomicBool::new(false),
         }
-    }
-
-    /// The host that the server is verified to be.
-    pub fn host(&self) -> &str {
-        &self.host
     }
 
     /// How it is encrypted; none if it is not.
@@ -145,13 +157,131 @@ impl Endpoint {
             return Err(io::ErrorKind::PermissionDenied.into());
         };
         match tls.shake_hands(socket, &self.host, self.dial_time).await {
-            Ok(layer) => Ok(layer),
+            Ok(layer) => {
+                let certificate = layer.shown().first().map(ServerCertificate::read);
+                let encryption = certificate.map(|certificate| Encryption {
+                    version: layer.version(),
+                    cipher: layer.cipher(),
+                    verified: Verified::of(tls.proof),
+                    channel_bound: false,
+                    certificate,
+                });
+                *self.secured.lock().unwrap_or_else(PoisonError::into_inner) = encryption;
+                Ok(layer)
+            }
             Err((failure, shown)) => {
+                if matches!(failure, Failure::EarlyBytes) {
+                    self.meddled.store(true, Relaxed);
+                }
+                self.note_names(&shown);
                 self.failure
                     .record(tls::failure::explain(failure, tls, &self.host, &shown));
                 Err(io::Error::other("the TLS handshake failed"))
             }
         }
+    }
+
+    fn note_names(&self, shown: &[CertificateDer<'static>]) {
+        if let Some(own) = shown.first() {
+            let mut names = ServerCertificate::read(own).names;
+            names.extend(ServerCertificate::common_name(own));
+            // A word such as `server` or `postgres` says nothing, and would be hidden everywhere.
+            names.retain(|name| name.contains(['.', ':']));
+            *self.named.lock().unwrap_or_else(PoisonError::into_inner) = names;
+        }
+    }
+
+    /// The names in the certificate that the server showed last, where it was refused.
+    pub fn named(&self) -> Vec<String> {
+        self.named
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// How the last socket was encrypted; none if it was not.
+    pub fn encryption(&self) -> Option<Encryption> {
+        self.secured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// What the server shows to anyone who asks for encryption, and whether it would do. Nothing of
+    /// a login is sent.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be reached, or does not offer encryption.
+    pub async fn look(self: &Arc<Self>) -> Result<Presented, Error> {
+        let Some(tls) = &self.tls else {
+            return Err(Error::new(
+                ErrorKind::Tls,
+                "the connector cannot encrypt its connection",
+            ));
+        };
+        let failed = || {
+            let hint = "check that host and port lead to the server, and see its log";
+            Error::new(
+                ErrorKind::ConnectionLost,
+                "the server closed the connection",
+            )
+            .with_hint(hint)
+        };
+        let dialled = self.dial().await;
+        let stream = dialled.map_err(|_| self.failure.take().unwrap_or_else(failed))?;
+        let socket = Connected::new(stream, Arc::default(), self.clone());
+        let asked = timeout(self.dial_time, self.ask_for_encryption(&socket)).await;
+        let answer = asked.unwrap_or(Err(io::ErrorKind::TimedOut.into()));
+        let answer = answer.map_err(|error| failed().with_source(error))?;
+        if answer != self.upgrade.accepted {
+            return Err(
+                Error::new(ErrorKind::Tls, "the server does not offer encryption").with_hint(
+                    "have the server offer it (PostgreSQL: `ssl = on` in postgresql.conf)",
+                ),
+            );
+        }
+        let (shown, failure) = match tls.shake_hands(&socket, &self.host, self.dial_time).await {
+            Ok(layer) => (layer.shown().to_vec(), None),
+            Err((failure, shown)) => (shown, Some(failure)),
+        };
+        self.note_names(&shown);
+        let refusal =
+            failure.map(|failure| tls::failure::explain(failure, tls, &self.host, &shown));
+        match refusal {
+            Some(refusal) if shown.is_empty() => Err(refusal),
+            refusal => Ok(Presented {
+                certificates: shown.iter().map(ServerCertificate::read).collect(),
+                mode: tls.mode,
+                refusal,
+            }),
+        }
+    }
+
+    /// Sends the protocol's request for encryption, and gives the answer.
+    async fn ask_for_encryption(&self, socket: &Connected) -> io::Result<Vec<u8>> {
+        let stream = socket.stream();
+        let mut request = self.upgrade.request.as_slice();
+        while !request.is_empty() {
+            stream.writable().await?;
+            match stream.try_write(request) {
+                Ok(count) => request = request.get(count..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut answer = Vec::new();
+        while answer.len() < self.upgrade.accepted.len() {
+            stream.readable().await?;
+            let mut byte = [0];
+            match stream.try_read(&mut byte) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => answer.extend_from_slice(&byte),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(answer)
     }
 
     /// The connector is held back from going on in the clear.
@@ -271,8 +401,13 @@ impl Endpoint {
 
     /// Connects to the first address that answers.
     pub async fn dial(&self) -> Result<TcpStream, DialError> {
+        if self.meddled.load(Relaxed) {
+            return Err(DialError::Denied);
+        }
         let addresses = self.resolve().await?;
-        let end = Instant::now() + self.dial_time;
+        let now = Instant::now();
+        // A limit without bound is none.
+        let end = now.checked_add(self.dial_time).unwrap_or(now + NEVER);
         let mut last = io::Error::from(io::ErrorKind::NotFound);
         for (at, address) in addresses.iter().enumerate() {
             // What one address leaves of its share, the others have.
@@ -286,6 +421,10 @@ impl Endpoint {
                     *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(*address);
                     // What failed on the way here has been made good.
                     self.failure.take();
+                    if !self.must_be_secure() {
+                        // This one may stay as it is.
+                        *self.secured.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                    }
                     return Ok(stream);
                 }
                 Ok(Err(error)) => last = error,

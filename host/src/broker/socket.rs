@@ -63,7 +63,8 @@ struct Passed {
 }
 
 impl Connected {
-    fn new(stream: TcpStream, meter: Arc<Meter>, endpoint: Arc<Endpoint>) -> Arc<Self> {
+    /// A socket in the clear, to `endpoint`.
+    pub fn new(stream: TcpStream, meter: Arc<Meter>, endpoint: Arc<Endpoint>) -> Arc<Self> {
         Arc::new(Self {
             stream,
             outbox: Mutex::default(),
@@ -99,24 +100,30 @@ impl Connected {
 
     /// Encrypts what passes from here on. What arrived in the clear is no part
     /// of a login.
-    pub fn encrypt(&self, layer: Layer) {
+    ///
+    /// False if something encrypts it already.
+    pub fn encrypt(&self, layer: Layer) -> bool {
         self.arrived().clear();
-        let _ = self.tls.set(layer);
+        self.tls.set(layer).is_ok()
     }
 
     /// Whether something arrived that nobody has read, or waits to be sent.
     pub fn has_early_bytes(&self) -> bool {
-        !self.outbox().is_empty() || self.is_anything_waiting()
+        !self.outbox().is_empty() || matches!(self.peek(), Ok(1..))
     }
 
     /// Whether the system has bytes for us, or the end of them.
     fn is_anything_waiting(&self) -> bool {
-        let mut byte = [std::mem::MaybeUninit::uninit()];
-        // A direct peek, because tokio's readiness may lag behind the kernel.
-        match socket2::SockRef::from(&self.stream).peek(&mut byte) {
+        match self.peek() {
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             Ok(_) => true,
         }
+    }
+
+    /// Looks for a byte, directly, because tokio's readiness may lag behind the kernel.
+    fn peek(&self) -> io::Result<usize> {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        socket2::SockRef::from(&self.stream).peek(&mut byte)
     }
 
     fn gate(&self) -> MutexGuard<'_, Passed> {
@@ -170,7 +177,10 @@ impl Connected {
     /// to be read, or the other side has hung up.
     pub fn with_arrived<T>(&self, judge: impl FnOnce(&[u8], bool) -> T) -> T {
         let waiting = match self.tls() {
-            Some(layer) => layer.has_arrived(&self.stream, &mut self.outbox()),
+            Some(layer) => {
+                let received = |count| self.meter.received(count);
+                layer.has_arrived(&self.stream, &mut self.outbox(), received)
+            }
             None => self.is_anything_waiting(),
         };
         judge(&self.arrived(), waiting)

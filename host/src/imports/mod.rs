@@ -17,7 +17,6 @@ use wasmtime_wasi::{cli, clocks, random};
 use crate::bindings;
 use crate::state::State;
 pub use stdio::LogStream;
-pub use tls::{FutureStreams, Handshake, Secured, Streams};
 
 /// Links everything a connector may import, and nothing else.
 pub fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {

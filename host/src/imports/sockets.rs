@@ -12,7 +12,6 @@ use crate::bindings::wasi::sockets::tcp::ShutdownType;
 use crate::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp, tcp_create_socket};
 use crate::broker::network::{Addresses, DialError, Network};
 use crate::broker::socket::{BUFFERS, Connecting, TcpSocket, streams};
-use crate::imports::Streams;
 use crate::policy::network::{ENDPOINT_ADDRESS, is_endpoint_address, is_endpoint_name};
 use crate::state::State;
 
@@ -137,9 +136,8 @@ impl tcp::HostTcpSocket for State {
                 let receiver = self.table.push_child(receiver, &socket)?;
                 let sender = self.table.push_child(sender, &socket)?;
                 // What wasi:tls knows them by.
-                self.streams.retain(Streams::is_alive);
                 self.streams
-                    .push(Streams::new(&receiver, &sender, &socket, &connected));
+                    .insert(receiver.rep(), sender.rep(), socket.rep(), &connected);
                 Ok(Ok((receiver, sender)))
             }
         }

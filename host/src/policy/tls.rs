@@ -14,8 +14,9 @@ pub enum TlsMode {
     Require,
     /// The server's certificate is signed by the CA given; its name is not looked at.
     VerifyCa,
-    /// As [`VerifyCa`](Self::VerifyCa), or by a CA this machine trusts, and made
-    /// out to the host of the connection. What Use SSL means.
+    /// The server's certificate is made out to the host of the connection, and
+    /// signed by the CA given, or by one that this machine trusts if none is.
+    /// What Use SSL means, which takes either CA.
     VerifyFull,
 }
 
@@ -174,7 +175,7 @@ pub fn decide(wishes: Wishes<'_>) -> Result<(TlsMode, Proof), Fault> {
         // As libpq has it: a CA is not given for nothing.
         TlsMode::Require => has_ca,
         TlsMode::VerifyCa => true,
-        TlsMode::VerifyFull => explicit || fingerprint.is_none(),
+        TlsMode::VerifyFull => explicit || has_ca || fingerprint.is_none(),
     };
     let proof = Proof {
         fingerprint,
@@ -472,8 +473,7 @@ mod tests {
         let bytes = std::array::from_fn(|i| u8::try_from(i * 7 % 256).unwrap());
         let text = show_fingerprint(&bytes);
         assert_eq!(fingerprint(&text), Ok(bytes));
-        let pairs: Vec<String> = text["sha256:".len()..]
-            .as_bytes()
+        let pairs: Vec<String> = text.as_bytes()["sha256:".len()..]
             .chunks(2)
             .map(|pair| String::from_utf8_lossy(pair).to_uppercase())
             .collect();

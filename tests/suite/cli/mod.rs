@@ -1,5 +1,6 @@
 //! The `dagflux` command as it is run: its output, its exit codes, the files it writes.
 
+mod checks;
 mod failures;
 mod files;
 mod imports;

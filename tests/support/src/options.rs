@@ -1,5 +1,7 @@
 //! What can be chosen about a server.
 
+use crate::Identity;
+
 /// How the server keeps and asks for the password of the login `dagflux`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PasswordMethod {
@@ -30,6 +32,17 @@ pub struct ServerOptions {
     pub(crate) settings: Vec<(String, String)>,
     pub(crate) hba: Option<Vec<String>>,
     pub(crate) password_method: PasswordMethod,
+    pub(crate) major: Option<u32>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) ipv6: bool,
+}
+
+/// What a server needs for TLS.
+#[derive(Clone, Debug)]
+pub(crate) struct Tls {
+    pub(crate) identity: Identity,
+    /// The authority for certificates of clients, in PEM.
+    pub(crate) client_root: Option<String>,
 }
 
 impl ServerOptions {
@@ -62,15 +75,65 @@ impl ServerOptions {
         self
     }
 
+    /// The major version of the server, 10 to 18: by default the one that is installed.
+    #[must_use]
+    pub fn with_version(mut self, major: u32) -> Self {
+        self.major = Some(major);
+        self
+    }
+
+    /// Has the server offer TLS, with this certificate and key.
+    #[must_use]
+    pub fn with_tls(mut self, identity: Identity) -> Self {
+        let client_root = self.tls.and_then(|tls| tls.client_root);
+        self.tls = Some(Tls {
+            identity,
+            client_root,
+        });
+        self
+    }
+
+    /// Has a server with TLS ask clients for a certificate, and know those that this
+    /// authority (in PEM) has signed. Who needs one is up to the lines of `pg_hba.conf`.
+    #[must_use]
+    pub fn with_client_root(mut self, root: String) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.client_root = Some(root);
+        }
+        self
+    }
+
+    /// Has the server listen on `::1` as well, with the same rules.
+    #[must_use]
+    pub fn with_ipv6(mut self) -> Self {
+        self.ipv6 = true;
+        self
+    }
+
     /// The text of `pg_hba.conf`.
     pub(crate) fn hba_file(&self) -> String {
         let method = self.password_method.as_str();
-        let mut lines = vec!["host all postgres 127.0.0.1/32 scram-sha-256".to_owned()];
+        let mut lines = vec![
+            "host all postgres 127.0.0.1/32 scram-sha-256".to_owned(),
+            "host all postgres ::1/128 scram-sha-256".to_owned(),
+        ];
         match &self.hba {
             Some(own) => lines.extend(own.iter().cloned()),
-            None => lines.push(format!("host all all 127.0.0.1/32 {method}")),
+            None => lines.extend([
+                format!("host all all 127.0.0.1/32 {method}"),
+                format!("host all all ::1/128 {method}"),
+            ]),
         }
         lines.join("\n") + "\n"
+    }
+
+    /// The addresses that the server listens on.
+    pub(crate) fn addresses(&self) -> &'static str {
+        if self.ipv6 {
+            "127.0.0.1,::1"
+        } else {
+            "127.0.0.1"
+        }
     }
 
     /// The settings, in the order in which they count.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls};
 
@@ -24,6 +25,7 @@ pub struct Server {
     port: u16,
     password: String,
     admin_password: String,
+    options: ServerOptions,
     running: Mutex<Option<Guardian>>,
 }
 
@@ -35,8 +37,8 @@ impl Server {
     /// When no PostgreSQL is installed or it does not start; the error then ends
     /// with the server's own log.
     pub async fn start(options: &ServerOptions) -> Result<Self> {
-        let options = options.clone();
-        let launched = tokio::task::spawn_blocking(move || launch::launch(&options)).await??;
+        let chosen = options.clone();
+        let launched = tokio::task::spawn_blocking(move || launch::launch(&chosen)).await??;
         let Launched {
             folder,
             port,
@@ -48,6 +50,7 @@ impl Server {
             port,
             password: launch::random_password(),
             admin_password,
+            options: options.clone(),
             running: Mutex::new(Some(guardian)),
         };
         server
@@ -136,7 +139,72 @@ impl Server {
     ///
     /// When the server refuses to create it.
     pub async fn database(&self, name: &str) -> Result<Database<'_>> {
-        Database::create(self, name).await
+        Database::create(self, name, None).await
+    }
+
+    /// As [`Server::database`], with its texts kept in `encoding`, for example `LATIN1`,
+    /// rather than in UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses to create it.
+    pub async fn database_in(&self, name: &str, encoding: &str) -> Result<Database<'_>> {
+        Database::create(self, name, Some(encoding)).await
+    }
+
+    /// Replaces the rules of `pg_hba.conf` and the certificate by those of `options`,
+    /// which count for connections from then on. The rest of `options` does not matter.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be written, or the server does not take them.
+    pub async fn reconfigure(&self, options: &ServerOptions) -> Result<()> {
+        let loaded = "SELECT pg_catalog.pg_conf_load_time()::text";
+        let client = self.sql("postgres").await?;
+        let before: String = client.query_one(loaded, &[]).await?.get(0);
+        launch::configure(&self.folder, options)?;
+        client
+            .execute("SELECT pg_catalog.pg_reload_conf()", &[])
+            .await?;
+        // A session that was born later has what the server has read.
+        let start = Instant::now();
+        while self
+            .sql("postgres")
+            .await?
+            .query_one(loaded, &[])
+            .await?
+            .get::<_, String>(0)
+            == before
+        {
+            ensure!(
+                start.elapsed() < launch::START_TIME,
+                "the server has not read its configuration again"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(())
+    }
+
+    /// Stops the server, and starts another on its files as a hot standby: all that was
+    /// there can be read, and nothing written. For a server of version 12 or later with
+    /// the setting `wal_level` at `replica`.
+    ///
+    /// # Errors
+    ///
+    /// When it was stopped, or does not start as a standby.
+    pub async fn into_standby(self) -> Result<Self> {
+        let guardian = self.running().take().context("the server was stopped")?;
+        let (folder, options) = (self.folder.clone(), self.options.clone());
+        let (guardian, port) = tokio::task::spawn_blocking(move || {
+            guardian.stop_and_keep()?;
+            launch::launch_standby(&folder, &options)
+        })
+        .await??;
+        Ok(Self {
+            port,
+            running: Mutex::new(Some(guardian)),
+            ..self
+        })
     }
 
     /// The folder of its files; gone after [`Server::stop`].

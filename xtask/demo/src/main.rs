@@ -52,8 +52,13 @@ async fn demonstrate() -> Result<()> {
     session.run(&["describe", "postgres"])?;
     session.run(&["inspect", "postgres"])?;
 
-    chapter("Does the connection work?");
-    session.run(&["check", "demo"])?;
+    chapter("A server with a certificate that this machine does not know");
+    session.run_refused(&["check", "without_the_ca", "--for", "source"])?;
+    session.run(&["certificate", "without_the_ca"])?;
+
+    chapter("Does the connection work, and what for?");
+    session.run(&["check", "demo", "--for", "all"])?;
+    session.run(&["setup-sql", "demo", "--for", "source"])?;
 
     chapter("What is there?");
     session.run(&["tables", "demo"])?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use console::style;
 use dagflux_test_support::tokio_postgres::Client;
-use dagflux_test_support::{Server, ServerOptions, install, tpch};
+use dagflux_test_support::{Certificates, Server, ServerCertificate, ServerOptions, install, tpch};
 use tempfile::TempDir;
 
 /// 600,000 rows in `lineitem`: large enough to be slow if something is, small
@@ -22,7 +22,10 @@ pub(crate) const PASSWORD_VARIABLE: &str = "DEMO_PASSWORD";
 /// The name of the connection file, in the folder of the stage.
 pub(crate) const CONNECTION_FILE: &str = "connections.toml";
 
-/// A running server, and a folder to work in.
+/// The certificate of the authority that the server's is signed by, in that folder.
+const AUTHORITY: &str = "company-ca.pem";
+
+/// A running server that speaks TLS, and a folder to work in.
 pub(crate) struct Stage {
     server: Server,
     folder: TempDir,
@@ -33,7 +36,9 @@ impl Stage {
     pub(crate) async fn set() -> Result<Self> {
         let binaries = install::provide()?;
         let start = Instant::now();
-        let server = Server::start(&ServerOptions::new()).await?;
+        let authorities = Certificates::new()?;
+        let certificate = authorities.server(ServerCertificate::GoodWithAddress)?;
+        let server = Server::start(&ServerOptions::new().with_tls(certificate)).await?;
         println!(
             "A server of its own, started in {:.1} s: {}.",
             start.elapsed().as_secs_f64(),
@@ -47,6 +52,7 @@ impl Stage {
             start.elapsed().as_secs_f64()
         );
         let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join(AUTHORITY), authorities.root())?;
         let stage = Self { server, folder };
         stage.write_connection_file()?;
         Ok(stage)
@@ -70,14 +76,18 @@ impl Stage {
     fn write_connection_file(&self) -> Result<()> {
         let (host, port) = (self.server.host(), self.server.port());
         let username = self.server.username();
-        let text = format!(
-            "[demo]\n\
-             connector = \"postgres\"\n\
+        let connection = format!(
+            "connector = \"postgres\"\n\
              host = \"{host}\"\n\
              port = {port}\n\
              database = \"{DATABASE}\"\n\
              username = \"{username}\"\n\
-             password = {{ env = \"{PASSWORD_VARIABLE}\" }}\n"
+             password = {{ env = \"{PASSWORD_VARIABLE}\" }}\n\
+             use_ssl = true\n"
+        );
+        let text = format!(
+            "[demo]\n{connection}ssl_ca = \"{AUTHORITY}\"\n\n\
+             [without_the_ca]\n{connection}"
         );
         fs::write(self.folder().join(CONNECTION_FILE), &text)?;
         println!("\n{} cat {CONNECTION_FILE}\n{text}", style("$").dim());

@@ -164,21 +164,19 @@ impl Session {
 
     /// The failure that the server's report is.
     pub(super) fn explain(&self, report: &Report) -> Error {
-        sqlstate::error(
+        let error = sqlstate::error(
             report,
             Circumstances {
                 timeout: self.parameters.statement_timeout,
                 elapsed: self.sent.map(|sent| sent.elapsed()),
             },
-        )
+        );
+        sqlstate::about_login(error, report, &self.parameters.database, &self.user)
     }
 
     /// Turns the server's report into a failure and brings the session to rest.
     pub(super) fn fail(&mut self, report: &Report) -> Error {
         let error = self.explain(report);
-        // The function that looks, before a statement does anything.
-        self.wants_no_transaction = report.code == "25001"
-            && report.routine.as_deref() == Some("PreventInTransactionBlock");
         if report.is_fatal() {
             self.lost = Some(error.clone());
         } else if let Err(error) = self.settle() {

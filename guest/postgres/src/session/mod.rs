@@ -33,7 +33,7 @@ use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
 use crate::dialect;
 use crate::protocol::backend::{self, Message, TextRow};
-use crate::protocol::{Violation, frontend};
+use crate::protocol::frontend;
 
 /// The context of what goes to the log.
 const LOG: &str = "postgres";
@@ -91,8 +91,8 @@ pub struct Session {
     busy: bool,
     /// Why the connection is no more.
     lost: Option<Error>,
-    /// Whether the last failure was that a statement cannot be part of a transaction.
-    wants_no_transaction: bool,
+    /// Whether the startup message's settings are in effect, once that was asked.
+    settings_hold: Option<bool>,
     /// Opens a second channel to the server, to stop a statement by.
     dial: Option<Dial>,
 }
@@ -122,7 +122,7 @@ impl Session {
             sent: None,
             busy: false,
             lost: None,
-            wants_no_transaction: false,
+            settings_hold: None,
             dial: None,
         };
         session.login(credentials)?;
@@ -141,9 +141,10 @@ impl Session {
                 "application_name",
                 self.parameters.application_name.as_str(),
             ),
-            ("client_encoding", "UTF8"),
         ];
-        if self.parameters.startup == Startup::Complete {
+        if self.parameters.startup == Startup::Bare {
+            startup.push(("client_encoding", "UTF8"));
+        } else {
             startup.extend(settings.iter().map(|(name, value)| (*name, value.as_str())));
         }
         let mut out = BytesMut::new();
@@ -225,7 +226,6 @@ impl Session {
     /// # Errors
     /// When another one is under way, or the connection is lost.
     pub fn begin(&mut self) -> Result<()> {
-        self.wants_no_transaction = false;
         if let Some(error) = &self.lost {
             return Err(Error::new(
                 ErrorKind::ConnectionLost,
@@ -261,12 +261,6 @@ impl Session {
         }
     }
 
-    /// Whether the last statement failed because it cannot be part of a transaction; then it
-    /// has done nothing.
-    pub fn wants_no_transaction(&self) -> bool {
-        self.wants_no_transaction && self.lost.is_none()
-    }
-
     /// Whether no transaction is open.
     pub fn is_idle(&self) -> bool {
         self.transaction == Transaction::Idle
@@ -292,7 +286,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn simple(&mut self, sql: &str) -> Result<()> {
-        frontend::query(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        frontend::query(sql, self.stream.outbox()).map_err(|_| nul_in_statement())?;
         self.expect_ready();
         Ok(())
     }
@@ -313,7 +307,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn parse(&mut self, sql: &str) -> Result<()> {
-        frontend::parse(sql, self.stream.outbox()).map_err(nul_in_statement)
+        frontend::parse(sql, self.stream.outbox()).map_err(|_| nul_in_statement())
     }
 
     /// Puts one statement into the flight, to be parsed and described.
@@ -321,7 +315,7 @@ impl Session {
     /// # Errors
     /// When it holds a NUL byte.
     pub fn describe(&mut self, sql: &str) -> Result<()> {
-        frontend::parse_and_describe(sql, self.stream.outbox()).map_err(nul_in_statement)?;
+        frontend::parse_and_describe(sql, self.stream.outbox()).map_err(|_| nul_in_statement())?;
         self.sync();
         Ok(())
     }
@@ -442,7 +436,7 @@ impl Drop for Session {
     }
 }
 
-fn nul_in_statement(_: Violation) -> Error {
+fn nul_in_statement() -> Error {
     Error::new(ErrorKind::Syntax, "the statement holds a NUL byte")
         .with_hint("remove the NUL byte from the statement")
 }

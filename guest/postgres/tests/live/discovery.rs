@@ -1,15 +1,13 @@
-//! Schemas, tables, columns and the check.
+//! Schemas, tables and columns.
 
 use anyhow::Result;
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
-use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    Generation, Severity, TableKind,
-};
-use dagflux_postgres::{catalog, check};
+use dagflux_guest::bindings::exports::dagflux::connector::relational::{Generation, TableKind};
+use dagflux_postgres::catalog;
 use dagflux_test_support::Database;
 use tokio::runtime::Runtime;
 
-use crate::harness::{failure, major_version, open, open_with, sql, with_database};
+use crate::harness::{failure, major_version, open, sql, with_database};
 
 const FIXTURE: &str = r#"
     CREATE SCHEMA "Größe ""x""";
@@ -128,34 +126,6 @@ fn everything_is_found_with_what_it_is() {
         }
         let error = failure(catalog::tables(&mut session, Some("nope")))?;
         assert_eq!(error.kind(), ErrorKind::SchemaNotFound);
-        Ok(())
-    });
-}
-
-#[test]
-fn a_check_names_what_stands_in_the_way_and_the_sql_that_mends_it() {
-    with_database("check", |runtime, database| {
-        set_up(runtime, database)?;
-        let session = open(database)?;
-        let report = check::check(&mut session.borrow_mut())?;
-        assert_eq!(report.server.product, "PostgreSQL");
-        let reading = &report.findings[3];
-        assert_eq!(reading.severity, Severity::Warning, "{reading:?}");
-        assert!(reading.message.starts_with("6 of 7"), "{reading:?}");
-
-        let session = open_with(database, |parameters| parameters.schema = "hidden".into())?;
-        let report = check::check(&mut session.borrow_mut())?;
-        let schema = &report.findings[2];
-        assert_eq!(schema.severity, Severity::Failed);
-        let remedy = schema.remedy.clone().unwrap_or_default();
-        assert_eq!(remedy, r#"GRANT USAGE ON SCHEMA "hidden" TO "dagflux";"#);
-        sql(runtime, database, &remedy)?;
-        let report = check::check(&mut session.borrow_mut())?;
-        assert_eq!(report.findings[2].severity, Severity::Passed);
-
-        let session = open_with(database, |parameters| parameters.schema = "no such".into())?;
-        let report = check::check(&mut session.borrow_mut())?;
-        assert_eq!(report.findings[2].severity, Severity::Failed);
         Ok(())
     });
 }

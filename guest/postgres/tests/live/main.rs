@@ -1,5 +1,6 @@
 //! The connector against a real server, natively: everything but the sandbox.
 
+mod checks;
 mod discovery;
 mod harness;
 mod interruptions;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use arrow_array::{ArrayRef, Int64Array};
 use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    Duplicates, WriteMode, WriteOptions,
+    CheckOptions, Duplicates, WriteMode, WriteOptions,
 };
 use dagflux_postgres::read::Selection;
 use dagflux_postgres::{catalog, check, query};
@@ -56,7 +56,11 @@ fn nothing_that_is_planted_in_the_search_path_runs() {
              CREATE TRIGGER keeper BEFORE DELETE ON t FOR EACH ROW EXECUTE FUNCTION keep();
              CREATE TABLE parts (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);
              CREATE TABLE parts_low PARTITION OF parts FOR VALUES FROM (0) TO (100);
-             INSERT INTO parts VALUES (1, 'old')",
+             INSERT INTO parts VALUES (1, 'old');
+             CREATE TABLE hides (id int); ALTER TABLE hides ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON hides USING (id > 1);
+             CREATE TABLE shut (id int, open int); REVOKE ALL ON shut FROM dagflux; GRANT SELECT (open) ON shut TO dagflux;
+             CREATE VIEW beneath AS SELECT * FROM shut; CREATE ROLE planted_owner; ALTER VIEW beneath OWNER TO planted_owner;
+             CREATE FOREIGN DATA WRAPPER far; CREATE SERVER there FOREIGN DATA WRAPPER far; CREATE FOREIGN TABLE away (id int) SERVER there",
         )?;
         sql(runtime, database, PLANTED)?;
         let session = open(database)?;
@@ -78,7 +82,13 @@ fn nothing_that_is_planted_in_the_search_path_runs() {
             Some("nope"),
         ))?;
         assert_eq!(error.kind(), ErrorKind::TableNotFound);
-        check::check(&mut session.borrow_mut())?;
+        for all_schemas in [false, true] {
+            let options = CheckOptions {
+                purposes: Vec::new(),
+                all_schemas,
+            };
+            check::check(&mut session.borrow_mut(), &options)?;
+        }
         for table in ["t", "v", "parts"] {
             collect(rows_of_table(
                 &session,

@@ -124,3 +124,37 @@ fn a_failed_row_is_named() {
         assert!(attributes.contains(&("constraint".to_owned(), "positive".to_owned())));
     }
 }
+
+/// PgBouncer has one SQLSTATE for all it says, and names no function.
+#[test]
+fn a_poolers_refusals_are_told_by_their_words() {
+    for (message, kind) in [
+        ("login rejected", ErrorKind::Authentication),
+        ("no such user", ErrorKind::Authentication),
+        ("SSL required", ErrorKind::Authentication),
+        (
+            "certificate authentication failed",
+            ErrorKind::Authentication,
+        ),
+        ("no such database: sales", ErrorKind::DatabaseNotFound),
+        (
+            "no more connections allowed (max_client_conn)",
+            ErrorKind::ServerResources,
+        ),
+        (
+            "unsupported startup parameter: IntervalStyle",
+            ErrorKind::Protocol,
+        ),
+    ] {
+        let told = report("08P01", message);
+        let error = sqlstate::error(&told, Circumstances::default());
+        assert_eq!(error.kind(), kind, "{message}");
+        assert!(error.has_hint(), "{message}");
+        let by_server = Report {
+            routine: Some("ProcessStartupPacket".to_owned()),
+            ..told
+        };
+        let error = sqlstate::error(&by_server, Circumstances::default());
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{message}");
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! Whatever a peer sends, cut anywhere, is answered with an error and never with a panic.
 
+mod checks;
 mod errors;
 mod messages;
 mod mutations;

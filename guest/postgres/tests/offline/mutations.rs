@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use arrow_schema::{DataType, Field, Schema};
+use dagflux_guest::bindings::exports::dagflux::connector::relational::CheckOptions;
 use dagflux_guest::ipc;
 use dagflux_postgres::session::Session;
 use dagflux_postgres::{catalog, check, query};
@@ -118,7 +119,11 @@ fn writes_and_catalog_queries_survive_any_answer() {
             }
             let mut session = session.borrow_mut();
             let _ = catalog::schemas(&mut session);
-            let _ = check::check(&mut session);
+            let everything = CheckOptions {
+                purposes: Vec::new(),
+                all_schemas: false,
+            };
+            let _ = check::check(&mut session, &everything);
         });
     }
 }

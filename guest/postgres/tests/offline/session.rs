@@ -463,6 +463,16 @@ fn a_dry_run_never_has_an_unknown_outcome() {
     }
 }
 
+/// The answer to the settings before a statement.
+fn set() -> Vec<u8> {
+    [
+        message(b'1', b""),
+        message(b'2', b""),
+        message(b'C', b"SELECT 1\0"),
+    ]
+    .concat()
+}
+
 #[test]
 fn a_change_without_an_answer_has_an_unknown_outcome() {
     let going = error_response(&[(b'V', "FATAL"), (b'C', "57P01"), (b'M', "going down")]);
@@ -473,7 +483,7 @@ fn a_change_without_an_answer_has_an_unknown_outcome() {
         message(b'Z', b"I"),
     ]
     .concat();
-    let bound = [message(b'1', b""), message(b'2', b"")].concat();
+    let bound = [set(), message(b'1', b""), message(b'2', b"")].concat();
     // The server commits between telling what it did and being ready again.
     let told = [bound.clone(), message(b'C', b"DELETE 2\0")].concat();
     let copying = [bound.clone(), message(b'G', b"\x00\x00\x00")].concat();
@@ -513,6 +523,7 @@ fn a_statement_with_a_nul_is_refused_and_the_session_lives_on() {
         message(b'Z', b"T"),
         message(b'C', b"ROLLBACK\0"),
         message(b'Z', b"I"),
+        set(),
         message(b'1', b""),
         message(b'2', b""),
         message(b'C', b"DELETE 2\0"),
@@ -525,6 +536,8 @@ fn a_statement_with_a_nul_is_refused_and_the_session_lives_on() {
         Ok(_) => panic!("it was sent"),
         Err(error) => error,
     };
+    assert_eq!(error.kind(), ErrorKind::Syntax);
+    let error = query::execute(&session, "SELECT '\0'").expect_err("it was sent");
     assert_eq!(error.kind(), ErrorKind::Syntax);
     let done = query::execute(&session, "DELETE FROM t");
     assert!(done.is_ok_and(|done| done.rows == Some(2)));

@@ -1,5 +1,36 @@
 //! What `--help` says of single commands, behind their options.
 
+/// Of `check`.
+pub const CHECK: &str = "\
+Purposes:
+  source     read tables
+  new-table  read, and write results to tables that are created for them
+  in-place   change and delete rows of tables; altering them takes ownership, which is
+             reported apart: as a warning
+  join       load rows into temporary tables, and write to new or existing tables
+  all        all of these
+
+Without --for, every purpose is looked at, but only what stands in the way of source fails; what
+the others lack is a warning. Exits with 14 when something fails for a purpose asked for; a
+warning does not fail. When no connection can be opened, there is a report of that, and the exit
+code is that of the failure.
+
+Example:
+  dagflux check sales
+  dagflux check sales --for join
+  dagflux check sales --for source --for new-table --all-schemas --json
+  dagflux check sales --for all --sql > missing.sql";
+
+/// Of `setup-sql`.
+pub const SETUP_SQL: &str = "\
+The names come from a connection of the connection file, which need not be complete, or from
+--database, --schema and --user. What is to be decided first stands there as a comment.
+
+Example:
+  dagflux setup-sql sales --for source
+  dagflux setup-sql sales --for all --owner app --owner etl > setup.sql
+  dagflux setup-sql --for join --database sales --schema public --user dagflux";
+
 /// Of `preview`.
 pub const PREVIEW: &str = "\
 Example:
@@ -69,3 +100,13 @@ them, in the server's words. In csv, nothing between commas is NULL and \"\" is 
 Lists, records and maps are JSON, as in exports, or in the server's own notation.
 
 Compressed files: Parquet with Snappy, Zstandard, gzip and LZ4, Arrow with LZ4 and Zstandard.";
+
+/// Of `certificate`.
+pub const CERTIFICATE: &str = "\
+Nothing of a login is sent. Where Use SSL is off, the certificate is judged as if it were on.
+
+Examples:
+  dagflux certificate sales
+  dagflux certificate sales --pem > server.pem
+  dagflux certificate sales --pin
+  dagflux certificate sales --pin --fingerprint sha256:9f86d081...";

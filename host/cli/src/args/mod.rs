@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod examples;
 mod import;
 mod losses;
@@ -12,6 +13,7 @@ use dagflux_host::TableName;
 
 use crate::formats::Format;
 
+pub use check::{CheckArgs, SetUpArgs};
 pub use import::{ImportArgs, Mode};
 pub use losses::{LossArgs, word};
 
@@ -93,14 +95,17 @@ pub enum Command {
     #[command(after_long_help = "Shows no sensitive values.\n\nExample:\n  dagflux connections")]
     Connections,
 
-    /// Connect, and say what stands in the way of using the connection
-    #[command(
-        after_long_help = "Exits with 14 when something found will not work.\n\nExample:\n  dagflux check sales"
-    )]
-    Check {
-        /// The connection, as it is called in the connection file
-        connection: String,
-    },
+    /// Connect, and say what stands in the way of using the connection, and the SQL that mends it
+    #[command(after_long_help = examples::CHECK)]
+    Check(CheckArgs),
+
+    /// Print the SQL that creates a user with what it needs; connects to nothing
+    #[command(name = "setup-sql", after_long_help = examples::SETUP_SQL)]
+    SetupSql(SetUpArgs),
+
+    /// Show the certificate of a server, without logging in, and whether it is accepted
+    #[command(after_long_help = examples::CERTIFICATE)]
+    Certificate(CertificateArgs),
 
     /// List the schemas, without the system's own
     #[command(after_long_help = "Example:\n  dagflux schemas sales")]
@@ -233,6 +238,22 @@ pub struct ExportSource {
     /// Read the statement from a file
     #[arg(long, value_name = "FILE")]
     pub query_file: Option<PathBuf>,
+}
+
+/// Whose certificate to show, and what to do with it.
+#[derive(Debug, Args)]
+pub struct CertificateArgs {
+    /// The connection, as it is called in the connection file
+    pub connection: String,
+    /// Print the certificates in PEM form, and nothing else
+    #[arg(long, conflicts_with = "pin")]
+    pub pem: bool,
+    /// Write the fingerprint into the connection file, so that this certificate is trusted and no other
+    #[arg(long)]
+    pub pin: bool,
+    /// The fingerprint that you were told; without one, you are asked
+    #[arg(long, value_name = "SHA256", requires = "pin")]
+    pub fingerprint: Option<String>,
 }
 
 /// What to do with a secret.

@@ -1,5 +1,6 @@
 //! The commands.
 
+mod certificate;
 mod check;
 mod connections;
 mod describe;
@@ -8,6 +9,7 @@ mod export;
 mod import;
 mod inspect;
 mod secret;
+mod setup_sql;
 mod statement;
 
 use crate::args::{Command, SecretCommand};
@@ -26,7 +28,9 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
         } => describe::run(context, &connector, json_schema).await?,
         Command::Inspect { connector } => inspect::run(context, &connector).await?,
         Command::Connections => connections::run(context).await?,
-        Command::Check { connection } => return check::run(context, &connection).await,
+        Command::Certificate(args) => certificate::run(context, &args).await?,
+        Command::Check(args) => return check::run(context, &args).await,
+        Command::SetupSql(args) => setup_sql::run(context, &args).await?,
         Command::Schemas { connection } => discover::schemas(context, &connection).await?,
         Command::Tables { connection, schema } => {
             discover::tables(context, &connection, schema.as_deref()).await?

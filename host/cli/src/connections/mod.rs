@@ -3,6 +3,7 @@
 pub mod faults;
 pub mod file;
 pub mod keystore;
+pub mod pin;
 pub mod reference;
 pub mod secrets;
 

@@ -107,6 +107,26 @@ pub fn printable_lines(text: &str) -> String {
         .join("\n")
 }
 
+/// A sentence as lines, broken between words.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let Some(line) = lines.last_mut() else {
+            continue;
+        };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if console::measure_text_width(line) + 1 + console::measure_text_width(word) <= width
+        {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +140,14 @@ mod tests {
         assert_eq!(duration(Duration::from_millis(12)), "12 ms");
         assert_eq!(duration(Duration::from_millis(9_140)), "9.1 s");
         assert_eq!(duration(Duration::from_secs(75)), "1 min 15 s");
+    }
+
+    #[test]
+    fn sentences_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("one", 2), ["one"]);
+        assert_eq!(wrapped("größer als", 10), ["größer als"]);
+        assert_eq!(wrapped("", 10), [""]);
     }
 
     #[test]

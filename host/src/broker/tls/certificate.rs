@@ -12,18 +12,21 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry as oid;
 use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
+use x509_parser::x509::X509Version;
 
 use crate::policy::tls::show_fingerprint;
 
 /// A certificate that a server showed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+///
+/// `Debug` leaves its names out, which are those of the host.
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerCertificate {
     /// Whom it is made out to, as a distinguished name.
     pub subject: String,
     /// Who signed it.
     pub issuer: String,
-    /// The host names and addresses it is good for.
+    /// The host names and addresses it is good for; of very many, the first.
     pub names: Vec<String>,
     /// From when it is valid, as `2024-05-31 12:00:00 UTC`.
     pub not_before: String,
@@ -35,6 +38,18 @@ pub struct ServerCertificate {
     pub self_signed: bool,
     /// The certificate itself, in PEM form.
     pub pem: String,
+}
+
+/// How many names of a certificate are kept. Those of large providers have a few dozen.
+const NAMES: usize = 64;
+
+impl std::fmt::Debug for ServerCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServerCertificate")
+            .field("fingerprint", &self.fingerprint)
+            .field("not_after", &self.not_after)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ServerCertificate {
@@ -59,7 +74,13 @@ impl ServerCertificate {
         facts.not_before = date(certificate.validity().not_before);
         facts.not_after = date(certificate.validity().not_after);
         if let Ok(Some(names)) = certificate.subject_alternative_name() {
-            facts.names = names.value.general_names.iter().filter_map(name).collect();
+            facts.names = names
+                .value
+                .general_names
+                .iter()
+                .filter_map(name)
+                .take(NAMES)
+                .collect();
         }
         facts
     }
@@ -77,15 +98,34 @@ pub(crate) fn fingerprint(der: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(der.as_ref()).into()
 }
 
-/// Whether a certificate is valid at `now`, by its dates alone.
-pub(crate) fn is_current(der: &CertificateDer<'_>, now: Duration) -> bool {
+/// How a certificate stands with the time, by its dates alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It is not valid yet.
+    Early,
+    /// It is valid.
+    Current,
+    /// It was valid, or cannot be read.
+    Expired,
+}
+
+/// How `der` stands with the time `now`.
+pub(crate) fn age(der: &CertificateDer<'_>, now: Duration) -> Age {
     let at = i64::try_from(now.as_secs())
         .ok()
         .and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
     match (X509Certificate::from_der(der), at) {
-        (Ok((_, certificate)), Some(at)) => certificate.validity().is_valid_at(at),
-        _ => false,
+        (Ok((_, certificate)), Some(at)) if certificate.validity().is_valid_at(at) => Age::Current,
+        (Ok((_, certificate)), Some(at)) if certificate.validity().not_before > at => Age::Early,
+        _ => Age::Expired,
     }
+}
+
+/// Whether a certificate may sign others: one of a CA, or of the first version, which cannot tell.
+pub(crate) fn is_authority(der: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
+        certificate.is_ca() || certificate.version() == X509Version::V1
+    })
 }
 
 /// The channel binding data `tls-server-end-point` (RFC 5929, section 4.1): the certificate's
@@ -127,7 +167,7 @@ pub(crate) fn date(time: ASN1Time) -> String {
     )
 }
 
-/// The time now, as [`is_current`] takes it.
+/// The time now, as [`age`] takes it.
 pub(crate) fn now() -> Duration {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

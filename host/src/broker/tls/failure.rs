@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::Tls;
-use super::certificate::{self, ServerCertificate};
+use super::certificate::{self, Age, ServerCertificate};
 use crate::error::{Error, ErrorKind};
 use crate::policy::clouds;
 use crate::policy::tls::show_fingerprint;
@@ -169,7 +169,7 @@ fn stale(
     let now = certificate::now();
     match shown
         .iter()
-        .position(|der| !certificate::is_current(der, now))
+        .position(|der| certificate::age(der, now) != Age::Current)
     {
         None | Some(0) => ("the server's certificate", own),
         Some(at) => (
@@ -185,10 +185,6 @@ fn name_mismatch(
     own: &CertificateDer<'_>,
     facts: &ServerCertificate,
 ) -> (String, String) {
-    let instead = match tls.has_own_roots() {
-        true => "or have `ssl_mode` be verify-ca, which trusts every server of that CA",
-        false => "or pin this certificate with `ssl_fingerprint`",
-    };
     if facts.names.is_empty() {
         let named = match ServerCertificate::common_name(own) {
             Some(name) => {
@@ -200,16 +196,26 @@ fn name_mismatch(
             format!(
                 "the server's certificate names no host; it has {named}, and the connection is to {host}"
             ),
-            format!("have it issued again with {host} as a subject alternative name; {instead}"),
+            format!(
+                "have it issued again with {host} as a subject alternative name; or compare its fingerprint with whoever runs \
+                 the server, and pin it with `ssl_fingerprint`"
+            ),
         );
     }
+    let instead = match tls.has_own_roots() {
+        true => "or have `ssl_mode` be verify-ca, which trusts every server of the CA in `ssl_ca`",
+        false => {
+            "or compare the certificate's fingerprint with them, and pin it with `ssl_fingerprint`"
+        }
+    };
     (
         format!(
             "the server's certificate is made out to {}, and not to {host}",
             facts.names.join(", ")
         ),
         format!(
-            "put one of those names into the Host field (and, if it leads elsewhere, the address into `host_address`); {instead}"
+            "someone may be in between. If whoever runs the server confirms one of those names, put it into the Host field \
+             (and, if it leads elsewhere, the address into `host_address`); {instead}"
         ),
     )
 }

@@ -32,7 +32,15 @@ struct State {
     session: ClientConnection,
     /// Received, and not decrypted yet.
     ciphertext: BytesMut,
+    /// How many bytes have come since there was last something in them.
+    fruitless: usize,
+    /// What ended it, until the next read tells.
+    failed: Option<rustls::Error>,
 }
+
+/// How many bytes a server may send that hold nothing to read, such as session tickets, each of
+/// which costs more than it weighs. An honest one sends two tickets, of 300 bytes.
+const FRUITLESS: usize = 64 * 1024;
 
 /// Why nothing was read.
 pub enum NotRead {
@@ -53,6 +61,8 @@ impl Layer {
             state: Mutex::new(State {
                 session,
                 ciphertext: BytesMut::new(),
+                fruitless: 0,
+                failed: None,
             }),
             shown,
         }
@@ -76,11 +86,11 @@ impl Layer {
         }
     }
 
-    /// The name of the cipher suite.
+    /// The name of the cipher suite, as IANA has it.
     pub fn cipher(&self) -> String {
         let suite = self.state().session.negotiated_cipher_suite();
         let name = suite.map(|suite| format!("{:?}", suite.suite()));
-        name.unwrap_or_default()
+        name.unwrap_or_default().replace("TLS13_", "TLS_")
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,10 +108,17 @@ impl Layer {
         mut received: impl FnMut(usize),
     ) -> Result<(), NotRead> {
         let mut state = self.state();
+        let mut asked = false;
         loop {
             match state.take(most, out) {
                 Err(NotRead::Nothing) => {}
                 taken => return taken,
+            }
+            if state.ciphertext.is_empty() {
+                // Whoever waits for more comes back, and lets others have their turn before.
+                if std::mem::replace(&mut asked, true) {
+                    return Err(NotRead::Nothing);
+                }
             }
             if !state.feed(stream, outbox, &mut received)? {
                 return Err(NotRead::Nothing);
@@ -111,17 +128,26 @@ impl Layer {
 
     /// Whether there is something to read, be it the end, without asking the system to wait.
     pub fn is_readable(&self) -> bool {
-        !matches!(self.state().peek(), Err(NotRead::Nothing))
+        let mut state = self.state();
+        !state.ciphertext.is_empty()
+            || state.failed.is_some()
+            || !matches!(state.peek(), Err(NotRead::Nothing))
     }
 
-    /// As [`is_readable`](Self::is_readable), but first decrypts whatever has arrived.
-    pub fn has_arrived(&self, stream: &TcpStream, outbox: &mut BytesMut) -> bool {
+    /// As [`is_readable`](Self::is_readable), but first decrypts what has arrived. That ends: too
+    /// much that holds nothing is a failure, and counts as something.
+    pub fn has_arrived(
+        &self,
+        stream: &TcpStream,
+        outbox: &mut BytesMut,
+        mut received: impl FnMut(usize),
+    ) -> bool {
         let mut state = self.state();
         loop {
             if !matches!(state.peek(), Err(NotRead::Nothing)) {
                 return true;
             }
-            match state.feed(stream, outbox, &mut |_| {}) {
+            match state.feed(stream, outbox, &mut received) {
                 Ok(true) => {}
                 Ok(false) => return false,
                 Err(_) => return true,
@@ -163,6 +189,7 @@ impl State {
             match result {
                 Ok(taken) => {
                     reader.consume(taken);
+                    self.fruitless = 0;
                     if taken == 0 || out.len() >= most {
                         return Ok(());
                     }
@@ -173,7 +200,7 @@ impl State {
                 }
                 Err(NotRead::Nothing) if !out.is_empty() => match self.decrypt() {
                     Ok(()) => {}
-                    // Shows again on the next read.
+                    // The next read tells.
                     Err(_) => return Ok(()),
                 },
                 Err(_) if !out.is_empty() => return Ok(()),
@@ -197,7 +224,15 @@ impl State {
         outbox: &mut BytesMut,
         received: &mut impl FnMut(usize),
     ) -> Result<bool, NotRead> {
+        if let Some(error) = &self.failed {
+            return Err(NotRead::Tls(error.clone()));
+        }
         if self.ciphertext.is_empty() {
+            if self.fruitless > FRUITLESS {
+                return Err(NotRead::Io(io::Error::other(
+                    "the server sends much that holds nothing",
+                )));
+            }
             self.ciphertext.reserve(PIECE);
             match stream.try_read_buf(&mut self.ciphertext) {
                 Ok(0) => {
@@ -205,7 +240,10 @@ impl State {
                     let _ = self.session.read_tls(&mut io::empty());
                     return Err(NotRead::Closed);
                 }
-                Ok(count) => received(count),
+                Ok(count) => {
+                    self.fruitless = self.fruitless.saturating_add(count);
+                    received(count);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(NotRead::Io(error)),
             }
@@ -219,10 +257,13 @@ impl State {
         let mut piece: &[u8] = &self.ciphertext;
         let taken = self.session.read_tls(&mut piece).map_err(NotRead::Io)?;
         self.ciphertext.advance(taken);
-        self.session
-            .process_new_packets()
-            .map(|_| ())
-            .map_err(NotRead::Tls)
+        match self.session.process_new_packets() {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                self.failed = Some(error.clone());
+                Err(NotRead::Tls(error))
+            }
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! TLS, on the host's side: the connector asks for it, and has no say in it.
 //!
-//! [`verify`] judges the server's certificate, [`layer`] encrypts what passes a socket, [`failure`]
+//! [`handshake`] is what the connector sees of it, [`verify`] judges the server's certificate, [`layer`] encrypts what passes a socket, [`failure`]
 //! says why it did not come to that, [`certificate`] reads certificates for people.
 
 use std::fs;
+use std::io::{self, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::settings::{SSL_CA, SSL_CERT, SSL_KEY, Settings, TlsVersion};
 
 pub mod certificate;
 pub mod failure;
+pub mod handshake;
 pub mod layer;
 mod roots;
 pub mod verify;
@@ -50,6 +52,9 @@ pub struct Tls {
 /// The largest PEM file that is read: all of this machine's CAs together are smaller.
 const PEM_BYTES: u64 = 1024 * 1024;
 
+/// The longest path that an error shows.
+const PATH_SHOWN: usize = 256;
+
 impl Tls {
     /// What `settings` ask for. Reads the files they name.
     ///
@@ -76,6 +81,9 @@ impl Tls {
                 Err(fault) => faults.push(fault),
             }
         }
+        if let Some(message) = roots::fault(&own) {
+            faults.push(Fault::new(SSL_CA, format!("`{SSL_CA}`: {message}")));
+        }
         if !faults.is_empty() {
             let reasons: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
             let message = format!("the certificates cannot be used: {}", reasons.join("; "));
@@ -98,22 +106,12 @@ impl Tls {
         })
     }
 
-    /// The same, but without a demand for proof and without a certificate of our own: to look at
-    /// what a server shows.
-    pub fn only_looking(&self) -> Self {
+    /// The same without a certificate of our own: to look at what a server shows, which has not
+    /// to be shown anything for that.
+    pub fn only_looking(self) -> Self {
         Self {
-            mode: self.mode,
-            proof: Proof {
-                fingerprint: None,
-                chain: false,
-                system_roots: false,
-                name: false,
-            },
-            binding_required: false,
-            min_version: self.min_version,
-            own: self.own.clone(),
-            roots: self.roots.clone(),
             client: None,
+            ..self
         }
     }
 
@@ -153,11 +151,18 @@ impl Tls {
     }
 
     fn session(&self, host: &str, verifier: Arc<Verifier>) -> Result<ClientConnection, Failure> {
-        let name = match ServerName::try_from(host.trim_end_matches('.').to_owned()) {
-            Ok(name) => name,
+        let host = host.trim_end_matches('.');
+        let (name, is_name) = match ServerName::try_from(host.to_owned()) {
+            Ok(name) => {
+                let is_name = matches!(name, ServerName::DnsName(_));
+                (name, is_name)
+            }
             Err(_) if self.proof.name => return Err(Failure::NoServerName),
-            // The name is asked for all the same; this one can be no host's.
-            Err(_) => ServerName::try_from("host.invalid").map_err(|_| Failure::NoServerName)?,
+            // rustls wants one. It is neither sent nor looked at.
+            Err(_) => {
+                let none = ServerName::try_from("host.invalid");
+                (none.map_err(|_| Failure::NoServerName)?, false)
+            }
         };
         let versions: &[&rustls::SupportedProtocolVersion] = match self.min_version {
             TlsVersion::V1_2 => &[&TLS13, &TLS12],
@@ -172,7 +177,7 @@ impl Tls {
             .with_client_cert_resolver(Arc::new(Client(client)));
         // Each handshake is verified anew.
         config.resumption = Resumption::disabled();
-        config.enable_sni = host.parse::<std::net::IpAddr>().is_err();
+        config.enable_sni = is_name;
         let mut session = ClientConnection::new(Arc::new(config), name).map_err(Failure::Tls)?;
         // What is written is bounded by the socket's outbox.
         session.set_buffer_limit(None);
@@ -186,15 +191,12 @@ fn certificates(field: &'static str, given: &str) -> Result<Vec<CertificateDer<'
     let text = if given.contains("-----BEGIN") {
         given.as_bytes().to_vec()
     } else {
-        let size = fs::metadata(given)
-            .map_err(|error| fault(format!("{given} cannot be read ({error})")))?
-            .len();
-        if size > PEM_BYTES {
-            return Err(fault(format!(
-                "{given} has {size} bytes, which is no certificate"
-            )));
-        }
-        fs::read(given).map_err(|error| fault(format!("{given} cannot be read ({error})")))?
+        // What is not like a path may be a key that was put here by mistake.
+        let shown = match given.len() <= PATH_SHOWN && !given.contains('\n') {
+            true => given,
+            false => "what it names",
+        };
+        read(given).map_err(|error| fault(format!("{shown} cannot be read ({error})")))?
     };
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match found {
@@ -203,6 +205,22 @@ fn certificates(field: &'static str, given: &str) -> Result<Vec<CertificateDer<'
         Err(error) => Err(fault(format!(
             "it is not a certificate in PEM form ({error})"
         ))),
+    }
+}
+
+/// Reads a small file. Nothing else, such as a device that never ends.
+fn read(path: &str) -> io::Result<Vec<u8>> {
+    let not_it = |what| Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    if !fs::metadata(path)?.is_file() {
+        return not_it("it is not a file");
+    }
+    let mut text = Vec::new();
+    fs::File::open(path)?
+        .take(PEM_BYTES.saturating_add(1))
+        .read_to_end(&mut text)?;
+    match text.len() as u64 > PEM_BYTES {
+        true => not_it("it is too large for certificates"),
+        false => Ok(text),
     }
 }
 

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::certificate;
+use super::certificate::{self, Age};
 use crate::policy::tls::Proof;
 
 /// The cryptography: what `ring` offers.
@@ -73,9 +73,10 @@ impl Verifier {
             .any(|own| own.as_ref() == end_entity.as_ref())
         {
             let now = Duration::from_secs(now.as_secs());
-            return match certificate::is_current(end_entity, now) {
-                true => Ok(()),
-                false => Err(CertificateError::Expired.into()),
+            return match certificate::age(end_entity, now) {
+                Age::Current => Ok(()),
+                Age::Early => Err(CertificateError::NotValidYet.into()),
+                Age::Expired => Err(CertificateError::Expired.into()),
             };
         }
         let algorithms = self.provider.signature_verification_algorithms.all;

@@ -63,6 +63,8 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
         }
         "scram-invented" => told_refusal(Server::connect()?.invent(argument)),
         "md5-of-scram" => told_refusal(Server::connect()?.mistake_for_md5()),
+        "startup" => told_failure(Server::connect()?.start_in_the_clear(argument)),
+        "tls-as" => told_failure(Server::connect()?.encrypt_as(argument)),
         "log" => {
             flood(number(argument));
             "logged".to_owned()
@@ -179,6 +181,13 @@ fn told(outcome: Result<(), ErrorCode>) -> String {
     match outcome {
         Ok(()) => "succeeded".to_owned(),
         Err(code) => code.name().to_owned(),
+    }
+}
+
+fn told_failure(outcome: Result<String>) -> String {
+    match outcome {
+        Ok(got) => format!("got {got}"),
+        Err(error) => format!("failed: {}", error.message()),
     }
 }
 

@@ -17,8 +17,9 @@ use dagflux_guest::bindings::dagflux::connector::types::{
 };
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor as wit_descriptor;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, CancelToken, Column, Connection, Loss, OpenOptions, Outcome, ReadOptions, Report,
-    RowStream, Schema, Sink, StreamOptions, Table, WriteOptions, WriteReport,
+    self, CancelToken, CheckOptions, Column, Connection, Loss, OpenOptions, Outcome, Purpose,
+    ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, Sink, StreamOptions, Table,
+    WriteOptions, WriteReport,
 };
 use dagflux_guest::{Error, config};
 
@@ -53,6 +54,10 @@ impl relational::Guest for Connector {
     type Connection = OpenConnection;
     type RowStream = OpenRows;
     type Sink = OpenSink;
+
+    fn set_up(_: Vec<Purpose>, _: SetUpNames) -> Result<Vec<SetUpStatement>, WitError> {
+        Err(not_offered())
+    }
 
     fn cancel(token: CancelToken) -> Result<(), WitError> {
         Ok(server::cancel(&token)?)
@@ -107,7 +112,7 @@ impl relational::GuestConnection for OpenConnection {
         })
     }
 
-    fn check(&self) -> Result<Report, WitError> {
+    fn check(&self, _: CheckOptions) -> Result<Report, WitError> {
         Err(not_offered())
     }
 

@@ -10,6 +10,7 @@ use dagflux_guest::{Channel, ChannelError, Error, Interest, Result, config};
 
 const VERSION: u32 = 196_608;
 const CANCEL: u32 = 80_877_102;
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// A connection to the server.
 pub struct Server {
@@ -102,6 +103,37 @@ impl Server {
             return Ok("no socket".to_owned());
         };
         credentials::md5_response(socket, "username", "password", &salt)
+    }
+
+    /// Tells the server who is there, in the clear: at once, after it was asked for
+    /// encryption and has answered, or in one piece with the request.
+    pub fn start_in_the_clear(mut self, when: &str) -> Result<String> {
+        match when {
+            "after" => {
+                self.write(&SSL_REQUEST)?;
+                self.channel.read_wait(1).map_err(lost)?;
+                self.greet()?;
+            }
+            "with" => {
+                let user = credentials::reveal("username").map_err(refused)?;
+                self.write(&[&SSL_REQUEST, user.as_bytes()].concat())?;
+            }
+            "twice" => {
+                self.write(&SSL_REQUEST)?;
+                self.write(&SSL_REQUEST)?;
+            }
+            _ => self.greet()?,
+        }
+        Ok("sent".to_owned())
+    }
+
+    /// Encrypts the connection to a server of this name, and tells it who is there.
+    pub fn encrypt_as(mut self, name: &str) -> Result<String> {
+        self.write(&SSL_REQUEST)?;
+        self.channel.read_wait(1).map_err(lost)?;
+        self.channel = self.channel.encrypt(name)?;
+        self.greet()?;
+        Ok("encrypted".to_owned())
     }
 
     /// A server repeats the protocol options that it does not know (NegotiateProtocolVersion).
