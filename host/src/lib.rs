@@ -40,6 +40,7 @@ mod session;
 mod settings;
 mod sink;
 mod state;
+mod step;
 mod stream;
 mod types;
 
@@ -63,6 +64,7 @@ pub use report::{
 };
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
+pub use step::ConnectStep;
 pub use stream::RowStream;
 pub use types::{
     BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
