@@ -38,6 +38,12 @@ impl PasswordFile {
         std::env::var_os(variable).map(|folder| Path::new(&folder).join(file))
     }
 
+    /// Where libpq looks: what `PGPASSFILE` names, or the [default](Self::default_path).
+    pub fn place() -> Option<PathBuf> {
+        let named = std::env::var_os("PGPASSFILE").filter(|path| !path.is_empty());
+        named.map(PathBuf::from).or_else(Self::default_path)
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors
