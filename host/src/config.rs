@@ -214,13 +214,9 @@ impl Config {
 }
 
 fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
-    let nearest = descriptor
-        .all_fields()
-        .map(|field| (distance(name, &field.name), &field.name))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len().div_ceil(3).max(1));
-    match nearest {
-        Some((_, known)) => format!("there is no field `{name}`: did you mean `{known}`?"),
+    let known = descriptor.all_fields().map(|field| field.name.as_str());
+    match nearest(name, known) {
+        Some(known) => format!("there is no field `{name}`: did you mean `{known}`?"),
         None => {
             let known: Vec<_> = descriptor
                 .fields
@@ -233,6 +229,15 @@ fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
             )
         }
     }
+}
+
+/// The name that `given` was most likely meant to be.
+pub(crate) fn nearest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    known
+        .map(|known| (distance(given, known), known))
+        .min()
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(3).max(1))
+        .map(|(_, known)| known)
 }
 
 fn value_fault(field: &Field, value: &Value) -> Option<Fault> {

@@ -445,8 +445,9 @@ impl Connector {
         secrets: impl SecretProvider,
         options: ConnectOptions,
     ) -> Result<Connection> {
-        let broker = self.broker(&config, secrets, false).await?;
-        Connection::open(self.clone(), Arc::new(broker), options).await
+        let broker = Arc::new(self.broker(&config, secrets, false).await?);
+        let opened = Connection::open(self.clone(), broker.clone(), options).await;
+        opened.map_err(|error| error.while_connecting(broker.progress()))
     }
 
     /// Looks at the certificates that the server shows, without logging in, and whether they would
@@ -474,7 +475,7 @@ impl Connector {
                 refusal: presented.refusal.map(explained),
                 ..presented
             }),
-            Err(error) => Err(explained(error)),
+            Err(error) => Err(explained(error.while_connecting(broker.progress()))),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::policy::redaction::Redactor;
+use crate::step::{self, ConnectStep, Progress};
 
 /// A result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -181,6 +182,7 @@ struct Inner {
     retryable: bool,
     attributes: Vec<(String, String)>,
     faults: Vec<Fault>,
+    step: Option<step::Failed>,
     redactor: Redactor,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -198,6 +200,7 @@ impl Error {
                 retryable: false,
                 attributes: Vec::new(),
                 faults: Vec::new(),
+                step: None,
                 redactor: Redactor::new(),
                 source: None,
             }),
@@ -234,6 +237,12 @@ impl Error {
 
     pub(crate) fn with_retryable(mut self, retryable: bool) -> Self {
         self.inner.retryable = retryable;
+        self
+    }
+
+    /// Says at which step of connecting this failed.
+    pub(crate) fn while_connecting(mut self, progress: Progress) -> Self {
+        self.inner.step = step::failed(self.kind(), self.sqlstate(), progress);
         self
     }
 
@@ -281,6 +290,19 @@ impl Error {
     /// More by name: `schema`, `table`, `column`, `constraint`, `row`, `value`.
     pub fn attributes(&self) -> &[(String, String)] {
         &self.inner.attributes
+    }
+
+    /// The step of connecting that failed; none if it was not about connecting.
+    pub fn step(&self) -> Option<ConnectStep> {
+        self.inner.step.map(|failed| failed.at)
+    }
+
+    /// The steps of connecting that were taken before the one that failed.
+    pub fn steps_before(&self) -> Vec<ConnectStep> {
+        self.inner
+            .step
+            .map(step::Failed::before)
+            .unwrap_or_default()
     }
 
     /// The single faults, where several are reported at once.
@@ -344,6 +366,7 @@ impl Error {
             "retryable": self.is_retryable(),
             "attributes": attributes,
             "faults": self.faults(),
+            "step": self.step(),
         })
     }
 }

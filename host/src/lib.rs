@@ -22,6 +22,7 @@ mod broker;
 mod cache;
 mod config;
 mod connection;
+mod connection_string;
 mod connector;
 mod descriptor;
 mod encryption;
@@ -30,6 +31,7 @@ mod error;
 mod imports;
 mod instance;
 mod ipc;
+mod password_file;
 pub mod policy;
 mod registry;
 mod report;
@@ -38,12 +40,14 @@ mod session;
 mod settings;
 mod sink;
 mod state;
+mod step;
 mod stream;
 mod types;
 
 pub use broker::tls::certificate::ServerCertificate;
 pub use config::{Config, Value};
 pub use connection::{Canceller, Connection};
+pub use connection_string::{ConnectionString, StringField, StringValue};
 pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
 pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
@@ -51,6 +55,7 @@ pub use descriptor::{
 };
 pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
+pub use password_file::PasswordFile;
 pub use policy::{Limits, Policy, TlsMode};
 pub use registry::Registry;
 pub use report::{
@@ -59,6 +64,7 @@ pub use report::{
 };
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
+pub use step::ConnectStep;
 pub use stream::RowStream;
 pub use types::{
     BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,

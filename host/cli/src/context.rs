@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use dagflux_host::{ConnectOptions, Connection, Connector, Host, Presented};
+use dagflux_host::{ConnectOptions, Connection, ConnectionString, Connector, Host, Presented};
 
 use crate::args::Global;
-use crate::connections::faults;
+use crate::connections::faults::{self, Checked};
 use crate::connections::file::{Entry, File};
 use crate::connections::secrets::ConnectionSecrets;
+use crate::connections::sources;
 use crate::connectors::Search;
 use crate::failure::Failure;
 use crate::interrupt::or_interrupt;
@@ -86,20 +87,51 @@ impl Context {
         Ok(host.load(&path).await?)
     }
 
+    /// The connection called `name`, or that a URL stands for, with the file it is in.
+    async fn resolved(&self, name: &str) -> anyhow::Result<(Connector, Checked, File)> {
+        let (file, own) = if ConnectionString::is_url(name) {
+            let string = ConnectionString::parse(name)?;
+            if string.has_password() {
+                return Err(Failure::usage(
+                    "a password on the command line can be seen by every user of this machine",
+                )
+                .hint(
+                    "take it out of the URL, and add --libpq to have it taken from PGPASSWORD or ~/.pgpass; \
+                     or write the connection into the connection file",
+                )
+                .into());
+            }
+            let (file, entry) = sources::of_command_line(name, self.global.libpq);
+            (file, Some(entry))
+        } else {
+            (self.file()?, None)
+        };
+        let entry = match &own {
+            Some(entry) => entry,
+            None => file.entry(name)?,
+        };
+        let connector = self.connector_of(&file, entry).await?;
+        // The key store may wait for the person.
+        let checked =
+            tokio::task::block_in_place(|| faults::check(&file, entry, &connector, true))?;
+        Ok((connector, checked, file))
+    }
+
     /// What the server of the connection called `name` shows of itself.
     ///
     /// # Errors
     /// When its entry has faults, or the server cannot be reached or offers no encryption.
     pub async fn certificates(&self, name: &str) -> anyhow::Result<Presented> {
-        let file = self.file()?;
-        let entry = file.entry(name)?;
-        let connector = self.connector_of(&file, entry).await?;
-        let checked = faults::check(&file, entry, &connector)?;
-        let secrets = ConnectionSecrets::new(&file, checked.sensitive, self.redactor.clone());
+        let (connector, checked, file) = self.resolved(name).await?;
+        let config = checked.config.clone();
+        let secrets = ConnectionSecrets::new(
+            &file,
+            checked,
+            connector.descriptor(),
+            self.redactor.clone(),
+        );
         or_interrupt(None, async {
-            Ok(connector
-                .server_certificates(&checked.config, secrets)
-                .await?)
+            Ok(connector.server_certificates(&config, secrets).await?)
         })
         .await
     }
@@ -109,18 +141,23 @@ impl Context {
     /// # Errors
     /// When its entry has faults, or it cannot be opened.
     pub async fn open(&self, name: &str) -> anyhow::Result<Connection> {
-        let file = self.file()?;
-        let entry = file.entry(name)?;
-        let connector = self.connector_of(&file, entry).await?;
-        let checked = faults::check(&file, entry, &connector)?;
-        let secrets = ConnectionSecrets::new(&file, checked.sensitive, self.redactor.clone());
-        let mut options = ConnectOptions::default().with_application_name(APPLICATION_NAME);
+        let (connector, checked, file) = self.resolved(name).await?;
+        let application_name = checked.application_name.clone();
+        let config = checked.config.clone();
+        let secrets = ConnectionSecrets::new(
+            &file,
+            checked,
+            connector.descriptor(),
+            self.redactor.clone(),
+        );
+        let mut options = ConnectOptions::default()
+            .with_application_name(application_name.unwrap_or(APPLICATION_NAME.to_owned()));
         if let Some(limit) = self.global.statement_timeout {
             options = options.with_statement_timeout(limit);
         }
         tracing::debug!("connecting");
         let connection = or_interrupt(None, async {
-            Ok(connector.connect(checked.config, secrets, options).await?)
+            Ok(connector.connect(config, secrets, options).await?)
         })
         .await?;
         tracing::info!("connected");

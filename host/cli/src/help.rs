@@ -17,7 +17,19 @@ Connection file (TOML):
 A reference is { env = \"VARIABLE\" }, { file = \"path\" } for a file that only its owner can read,
 { keyring = true } for what `dagflux secret set sales.password` stored, or
 { keyring = \"service/user\" } for any other entry of the operating system's key store.
-`dagflux describe <connector>` shows the fields.";
+A password can also be in libpq's password file: { pgpass = true } or { pgpass = \"path\" }.
+`dagflux describe <connector>` shows the fields.
+
+In place of fields, `url` has a connection URL or a libpq keyword string; with a password in it,
+only as a reference. `libpq = true` takes what is not given from PG* variables and ~/.pgpass, as
+psql would. Fields written beside them come first:
+  [web]
+  connector = \"postgres\"
+  url = { env = \"DATABASE_URL\" }
+  use_ssl = true
+
+Where a command wants a connection, a URL without its password does as well:
+  PGPASSWORD=... dagflux tables postgres://dagflux@localhost/sales --libpq";
 
 const JSON: &str = "\
 With --json, on standard output:

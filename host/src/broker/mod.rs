@@ -17,6 +17,7 @@ use crate::policy::redaction::Redactor;
 use crate::policy::{Limits, Policy, TlsMode};
 use crate::secrets::{Secret, SecretError, SecretProvider};
 use crate::settings::{self, Settings};
+use crate::step::Progress;
 
 pub mod credentials;
 pub mod log;
@@ -291,6 +292,18 @@ impl Broker {
             .as_ref()
             .and_then(|endpoint| endpoint.reached());
         !reached.is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+
+    /// How far the connection has come.
+    pub fn progress(&self) -> Progress {
+        let Some(endpoint) = &self.endpoint else {
+            return Progress::default();
+        };
+        Progress {
+            resolved: !endpoint.pinned().is_empty(),
+            connected: endpoint.reached().is_some(),
+            encrypted: endpoint.encryption().is_some(),
+        }
     }
 
     /// Hides the sensitive values, and the addresses they have led to.

@@ -1,6 +1,7 @@
 //! The `dagflux` command as it is run: its output, its exit codes, the files it writes.
 
 mod checks;
+mod connecting;
 mod failures;
 mod files;
 mod imports;

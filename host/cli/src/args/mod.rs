@@ -64,6 +64,12 @@ pub struct Global {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub statement_timeout: Option<Duration>,
 
+    /// Where a connection is given by a URL: take what is not in it from PG* variables and ~/.pgpass
+    ///
+    /// As psql would. In the connection file, `libpq = true` says so.
+    #[arg(long, global = true)]
+    pub libpq: bool,
+
     /// Log what happens to standard error; -vv for more. Never SQL text, never secrets
     #[arg(short, long, visible_alias = "trace", global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -110,14 +116,14 @@ pub enum Command {
     /// List the schemas, without the system's own
     #[command(after_long_help = "Example:\n  dagflux schemas sales")]
     Schemas {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
     },
 
     /// List tables, views and whatever else can be read like them
     #[command(after_long_help = "Example:\n  dagflux tables sales --schema public")]
     Tables {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
         /// Only the tables of this schema
         #[arg(long)]
@@ -127,7 +133,7 @@ pub enum Command {
     /// List the columns of a table, or of every table of a schema
     #[command(after_long_help = "Example:\n  dagflux columns sales public.orders")]
     Columns {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
         /// The table; "table", "schema.table", or with double quotes as in SQL
         table: Option<TableName>,
@@ -139,7 +145,7 @@ pub enum Command {
     /// Show the first rows of a table
     #[command(after_long_help = examples::PREVIEW)]
     Preview {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
         /// The table; "table", "schema.table", or with double quotes as in SQL
         table: TableName,
@@ -154,7 +160,7 @@ pub enum Command {
     /// Run one statement that returns rows and changes nothing
     #[command(after_long_help = examples::QUERY)]
     Query {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
         /// The statement
         #[command(flatten)]
@@ -169,7 +175,7 @@ pub enum Command {
         after_long_help = "Rows that it returns are discarded.\n\nExample:\n  dagflux execute sales 'DROP TABLE orders_copy'"
     )]
     Execute {
-        /// The connection, as it is called in the connection file
+        /// The connection, as it is called in the connection file, or a URL without its password
         connection: String,
         /// The statement
         #[command(flatten)]
@@ -204,7 +210,7 @@ pub struct StatementArgs {
 /// What to export, and where to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// The connection, as it is called in the connection file
+    /// The connection, as it is called in the connection file, or a URL without its password
     pub connection: String,
     /// What to export.
     #[command(flatten)]
@@ -243,7 +249,7 @@ pub struct ExportSource {
 /// Whose certificate to show, and what to do with it.
 #[derive(Debug, Args)]
 pub struct CertificateArgs {
-    /// The connection, as it is called in the connection file
+    /// The connection, as it is called in the connection file, or a URL without its password
     pub connection: String,
     /// Print the certificates in PEM form, and nothing else
     #[arg(long, conflicts_with = "pin")]

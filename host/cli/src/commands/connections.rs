@@ -126,7 +126,7 @@ async fn look<'f>(context: &Context, file: &File, entry: &'f Entry) -> Listed<'f
         _ => None,
     };
     let mut weakness = None;
-    let faults = match faults::check(file, entry, &connector) {
+    let faults = match faults::check(file, entry, &connector, false) {
         Ok(checked) => {
             weakness = checked.weakness(connector.descriptor());
             Vec::new()

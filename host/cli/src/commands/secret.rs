@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::connections::file::{Content, File};
 use crate::connections::keystore;
 use crate::connections::reference::Reference;
+use crate::connections::sources::URL;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output;
@@ -83,6 +84,7 @@ async fn place(context: &Context, file: &File, name: &str, field: &str) -> anyho
     let known: Vec<&str> = fields
         .filter(|field| field.sensitive || field.kind == FieldKind::Secret)
         .map(|field| field.name.as_str())
+        .chain([URL])
         .collect();
     if !known.contains(&field) {
         return Err(Failure::configuration(format!(

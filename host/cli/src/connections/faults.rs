@@ -5,10 +5,11 @@
 
 use std::path::PathBuf;
 
-use dagflux_host::{Config, Connector, Descriptor, FieldKind, Role};
+use dagflux_host::{Config, Connector, Descriptor, FieldKind, PasswordFile, Role, Secret};
 
 use super::file::{Content, Entry, File, Given};
-use super::reference::{FORMS, Reference};
+use super::reference::{self, FORMS, Reference};
+use super::sources;
 use crate::failure::{Failure, Fault};
 
 /// The field whose value logs in without a password.
@@ -21,12 +22,28 @@ pub struct Checked {
     pub config: Config,
     /// The sensitive ones.
     pub sensitive: Vec<SensitiveField>,
+    /// The name under which the server is to list the connection, if one is given.
+    pub application_name: Option<String>,
 }
 
 impl Checked {
     /// What is weak about its encryption, as a sentence.
     pub fn weakness(&self, descriptor: &Descriptor) -> Option<&'static str> {
         self.config.weakness(descriptor, &self.given())
+    }
+
+    /// Whether a field has a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.config.value(name).is_some() || self.sensitive.iter().any(|field| field.name == name)
+    }
+
+    /// The value of a sensitive field, if it is known without asking anywhere.
+    pub fn literal(&self, name: &str) -> Option<&str> {
+        let field = self.sensitive.iter().find(|field| field.name == name)?;
+        match &field.value {
+            Sensitive::Literal(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// The names of the sensitive fields that have a value.
@@ -53,13 +70,23 @@ pub enum Sensitive {
     Literal(String),
     /// Elsewhere.
     Reference(Reference),
+    /// A secret that came with a connection string.
+    Known(Secret),
+    /// In a file like `.pgpass`.
+    PasswordFile {
+        /// The file.
+        path: PathBuf,
+        /// Whether the file has to have a line for the connection.
+        required: bool,
+    },
 }
 
 impl std::fmt::Debug for Sensitive {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Sensitive::Literal(_) => f.write_str("[redacted]"),
+            Sensitive::Literal(_) | Sensitive::Known(_) => f.write_str("[redacted]"),
             Sensitive::Reference(reference) => reference.fmt(f),
+            Sensitive::PasswordFile { path, .. } => path.fmt(f),
         }
     }
 }
@@ -102,20 +129,34 @@ impl Form {
     }
 }
 
-/// Checks `entry` against the connector it names.
+/// Checks `entry` against the connector it names. The key store is asked for a connection URL
+/// only if `ask`: it may ask the person.
 ///
 /// # Errors
 /// With every fault: what is missing, misspelt, mistyped, out of range, or
 /// written where it must not be, and secrets that cannot be there.
-pub fn check(file: &File, entry: &Entry, connector: &Connector) -> Result<Checked, Failure> {
+pub fn check(
+    file: &File,
+    entry: &Entry,
+    connector: &Connector,
+    ask: bool,
+) -> Result<Checked, Failure> {
+    let descriptor = connector.descriptor();
     let Found {
-        checked,
+        mut checked,
         mut faults,
         suggested,
     } = against_form(entry, &Form::of(connector), |path| file.resolve(path));
-    let given = checked.given();
+    let added = sources::add((file, entry, ask), descriptor, &mut checked, &mut faults);
+    let mut given = checked.given();
+    if let (true, Some(password)) = (
+        added.without_password,
+        descriptor.field_with_role(Role::LoginPassword),
+    ) {
+        given.push(&password.name);
+    }
     // What only the host's own rules know, of fields not yet complained about.
-    if let Err(error) = checked.config.validate(connector.descriptor(), &given) {
+    if let (false, Err(error)) = (added.unread, checked.config.validate(descriptor, &given)) {
         let known: Vec<String> = faults
             .iter()
             .map(|fault| fault.field.clone())
@@ -148,6 +189,15 @@ pub fn check(file: &File, entry: &Entry, connector: &Connector) -> Result<Checke
 /// The failure that lists the faults of a connection.
 pub fn failure(file: &File, entry: &Entry, mut faults: Vec<Fault>) -> Failure {
     faults.sort_by_key(|fault| fault.line);
+    if entry.line == 0 {
+        // Of the command line.
+        for fault in &mut faults {
+            fault.line = None;
+        }
+        return Failure::configuration("the connection URL cannot be used")
+            .hint("correct the URL; with --libpq, what is not in it is taken from PG* variables and ~/.pgpass")
+            .faults(faults);
+    }
     let number = match faults.len() {
         1 => "a fault".into(),
         many => format!("{many} faults"),
@@ -192,6 +242,9 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
             message,
         };
         let Some(field) = form.fields.iter().find(|field| field.name == given.name) else {
+            if [sources::URL, sources::LIBPQ].contains(&given.name.as_str()) {
+                continue;
+            }
             let absent: Vec<&str> = names
                 .iter()
                 .copied()
@@ -225,10 +278,14 @@ fn against_form(entry: &Entry, form: &Form, resolve: impl Fn(&str) -> PathBuf) -
             Err(message) => faults.push(fault(message)),
         }
     }
+    // Then what is missing shows when that is known.
+    let from_elsewhere = (entry.fields.iter())
+        .any(|given| [sources::URL, sources::LIBPQ].contains(&given.name.as_str()));
     let is_given = |name: &str| entry.fields.iter().any(|given| given.name == name);
     for field in &form.fields {
         let needed = field.required
             && field.default.is_none()
+            && !from_elsewhere
             && !(field.is_password && is_given(CLIENT_KEY));
         if needed && !is_given(&field.name) && !suggested.contains(&field.name) {
             faults.push(Fault {
@@ -264,6 +321,9 @@ fn accept(
             Err(format!("\"{name}\": {reason}"))
         }
         (Content::Reference(reference), _) if field.sensitive => {
+            if let Reference::PasswordFile { path } = reference {
+                return password_file(field, path.as_deref(), resolve);
+            }
             match reference.obstacle(resolve) {
                 Some(obstacle) => Err(format!("\"{name}\": {obstacle}")),
                 None => Ok(Accepted::Sensitive(Sensitive::Reference(reference.clone()))),
@@ -313,8 +373,36 @@ fn accept(
     }
 }
 
+/// The password of a file like `.pgpass`.
+fn password_file(
+    field: &FormField,
+    path: Option<&str>,
+    resolve: impl Fn(&str) -> PathBuf,
+) -> Result<Accepted, String> {
+    let name = &field.name;
+    if !field.is_password {
+        return Err(format!(
+            "\"{name}\": a password file holds passwords only; write {}",
+            model(field)
+        ));
+    }
+    let path = match path {
+        Some(path) => resolve(path),
+        None => PasswordFile::place().ok_or_else(|| {
+            format!("\"{name}\": this user has no home folder; write the path of the password file")
+        })?,
+    };
+    match reference::file_obstacle(&path, false) {
+        Some(obstacle) => Err(format!("\"{name}\": {obstacle}")),
+        None => Ok(Accepted::Sensitive(Sensitive::PasswordFile {
+            path,
+            required: true,
+        })),
+    }
+}
+
 /// What is handed on of a file: the text itself if it is one, or the path from here.
-fn file_obstacle(given: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<String, String> {
+pub fn file_obstacle(given: &str, resolve: impl Fn(&str) -> PathBuf) -> Result<String, String> {
     if given.contains("-----BEGIN") {
         return match given.contains("PRIVATE KEY") {
             true => Err("a private key must not be written in this file; write ssl_key = { file = \"path\" }".into()),

@@ -6,6 +6,7 @@ pub mod keystore;
 pub mod pin;
 pub mod reference;
 pub mod secrets;
+pub mod sources;
 
 use std::path::PathBuf;
 

@@ -29,6 +29,11 @@ pub enum Reference {
         /// The user under which it is kept.
         user: String,
     },
+    /// `{ pgpass = true }` or `{ pgpass = "path" }`: libpq's password file. For passwords only.
+    PasswordFile {
+        /// The path as written; none for the file that libpq would take.
+        path: Option<String>,
+    },
 }
 
 /// The largest secret that is read from a file. The longest secrets in use are
@@ -74,6 +79,11 @@ impl Reference {
                     path: path.to_string(),
                     readable_by_others: false,
                 },
+                ("pgpass", DeValue::Boolean(true)) => Reference::PasswordFile { path: None },
+                ("pgpass", DeValue::String(path)) if !path.is_empty() => Reference::PasswordFile {
+                    path: Some(path.to_string()),
+                },
+                ("pgpass", _) => return Err("\"pgpass\" wants true, or a path as text".into()),
                 ("keyring", DeValue::Boolean(true)) => Self::keyring(connection, field),
                 ("keyring", DeValue::String(entry)) => match entry.split_once('/') {
                     Some((service, user)) if !service.is_empty() && !user.is_empty() => {
@@ -93,8 +103,10 @@ impl Reference {
                     return Err("\"readable_by_others\" wants true or false".into());
                 }
                 (other, _) => {
-                    let near =
-                        super::nearest(other, &["env", "file", "keyring", "readable_by_others"]);
+                    let near = super::nearest(
+                        other,
+                        &["env", "file", "keyring", "pgpass", "readable_by_others"],
+                    );
                     return Err(match near {
                         Some(near) => {
                             format!("a reference has no \"{other}\"; did you mean \"{near}\"?")
@@ -136,6 +148,9 @@ impl Reference {
                 readable_by_others,
             } => file_obstacle(&resolve(path), *readable_by_others),
             Reference::Keyring { .. } => None,
+            Reference::PasswordFile { .. } => {
+                Some("a password file holds passwords only".to_owned())
+            }
         }
     }
 
@@ -154,11 +169,15 @@ impl Reference {
             }),
             Reference::File { path, .. } => read_file(&resolve(path)).map_err(Failure::secret),
             Reference::Keyring { service, user } => keystore::read(service, user),
+            Reference::PasswordFile { .. } => {
+                Err(Failure::secret("a password file holds passwords only"))
+            }
         }
     }
 }
 
-fn file_obstacle(path: &Path, readable_by_others: bool) -> Option<String> {
+/// What stands in the way of reading a secret from the file at `path`.
+pub fn file_obstacle(path: &Path, readable_by_others: bool) -> Option<String> {
     let shown = path.display();
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,

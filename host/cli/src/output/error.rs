@@ -147,6 +147,14 @@ pub fn for_people(error: &anyhow::Error, exit: Exit) -> String {
     if let Some(sqlstate) = parts.host.and_then(|error| error.sqlstate()) {
         let _ = writeln!(out, "  sqlstate: {}", printable(sqlstate));
     }
+    if let Some(step) = parts.host.and_then(|error| error.step()) {
+        let before = parts.host.map(|error| error.steps_before());
+        let before: Vec<_> = (before.iter().flatten()).map(|step| step.taken()).collect();
+        let _ = match before.as_slice() {
+            [] => writeln!(out, "  step: {step}"),
+            before => writeln!(out, "  step: {step} ({})", before.join(", ")),
+        };
+    }
     let _ = writeln!(
         out,
         "{} {}",
@@ -192,6 +200,8 @@ pub fn for_machines(error: &anyhow::Error, exit: Exit, redactor: &Redactor) -> V
         object.insert("detail".into(), error.detail().map(redact).into());
         object.insert("position".into(), error.position().into());
         object.insert("attributes".into(), attributes.into());
+        let step = error.step().map(|step| step.as_str());
+        object.insert("step".into(), step.into());
     }
     if let Some(place) = parts.place() {
         object.insert("line".into(), place.line.into());
