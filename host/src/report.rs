@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::encryption::Encryption;
-use crate::error::{Error, ErrorKind, REMEDY};
+use crate::error::{Error, REMEDY};
 use crate::policy::redaction::Redactor;
+use crate::step::ConnectStep;
 use crate::types::{mirror, mirror_enum};
 
 mirror! {
@@ -230,7 +231,10 @@ impl Report {
                 .collect(),
             findings: vec![Finding {
                 severity: Severity::Failed,
-                subject: step(error.kind()).to_owned(),
+                subject: error
+                    .step()
+                    .map_or("connection", ConnectStep::as_str)
+                    .to_owned(),
                 message,
                 purposes,
                 remedies: vec![Remedy {
@@ -292,18 +296,6 @@ impl Report {
         self.findings
             .iter()
             .any(|finding| finding.severity == Severity::Failed)
-    }
-}
-
-/// What failed while connecting.
-fn step(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::NameResolution => "resolve",
-        ErrorKind::Unreachable | ErrorKind::ConnectTimeout => "connect",
-        ErrorKind::Tls => "encryption",
-        ErrorKind::Authentication => "authentication",
-        ErrorKind::PermissionDenied | ErrorKind::PolicyRefused => "authorization",
-        _ => "startup",
     }
 }
 
