@@ -80,7 +80,7 @@ fn after_match<'l>(line: &'l str, wanted: &str) -> Option<&'l str> {
     let mut rest = line.chars();
     loop {
         match rest.next()? {
-            ':' => return wanted.next().is_none().then(|| rest.as_str()),
+            ':' => return wanted.next().is_none().then_some(rest.as_str()),
             '\\' => {
                 let escaped = rest.next()?;
                 if wanted.next() != Some(escaped) {

@@ -121,7 +121,6 @@ impl Clear {
 
 impl FutureStreams {
     /// The outcome; none while there is none, an error when it was taken before.
-    #[expect(clippy::type_complexity, reason = "it is what wasi:tls has")]
     pub fn outcome(&mut self) -> Option<Result<io::Result<Encrypted>, ()>> {
         if let Shaking::Hands(hands) = &mut self.state {
             let outcome = hands.now_or_never()?;
