@@ -2,6 +2,7 @@
 
 mod cases;
 mod grants;
+mod remedies;
 mod scale;
 
 use anyhow::{Context, Result};

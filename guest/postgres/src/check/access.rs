@@ -1,5 +1,7 @@
 //! The server, the schemas, and what may be created.
 
+use dagflux_guest::bindings::exports::dagflux::connector::relational::Severity;
+
 use super::Seen;
 use super::facts::Schema;
 use super::grants::{advice, counted, on_schemas, run_as, some_of};
@@ -8,6 +10,9 @@ use crate::keywords::name;
 
 /// The oldest server this connector is made for.
 const OLDEST: u32 = 100_000;
+
+/// What a session begins with that is read-only by default, and has to change something.
+pub const WRITABLE: &str = "SET default_transaction_read_only = off;";
 
 /// That it answers.
 pub fn server(number: u32, version: &str, found: &mut Findings<'_>) {
@@ -32,17 +37,20 @@ pub fn schemas(seen: &Seen<'_>, found: &mut Findings<'_>) {
     let schemas = &seen.facts.schemas;
     let subject = seen.place();
     if let (Some(schema), true) = (seen.schema, schemas.is_empty()) {
+        // Owned by whoever makes it: to hand it to the login takes being a member of that.
+        let privileges = match seen.asked.severity(grave(Need::Create)) >= Severity::Warning {
+            true => "USAGE, CREATE",
+            false => "USAGE",
+        };
+        let (schema, user) = (name(schema), name(seen.user()));
         let mut create = run_as(
             &seen.facts.login.database_owner,
-            vec![format!(
-                "CREATE SCHEMA {} AUTHORIZATION {};",
-                name(schema),
-                name(seen.user())
-            )],
+            vec![
+                format!("CREATE SCHEMA {schema};"),
+                format!("GRANT {privileges} ON SCHEMA {schema} TO {user};"),
+            ],
         );
-        create.advice = Some(
-            "correct the schema of the connection; or create it, and let the login own it".into(),
-        );
+        create.advice = Some("correct the schema of the connection; or create it".into());
         create.gives_more = true;
         found.missing(
             grave(Need::Usage),
@@ -130,7 +138,8 @@ pub fn changing(seen: &Seen<'_>, found: &mut Findings<'_>) {
             name(&login.user),
             name(&login.database)
         );
-        let mut remedy = run_as(&login.administrator, vec![statement]);
+        // A role may change its own settings, once its session may change anything.
+        let mut remedy = run_as(&login.user, vec![WRITABLE.to_owned(), statement]);
         remedy.advice = Some("it takes effect for connections made afterwards".into());
         found.missing(
             grave(Need::Change),

@@ -1,18 +1,28 @@
 //! What may be read and still cannot be: views over closed tables, foreign tables without a
 //! login over there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use dagflux_guest::bindings::exports::dagflux::connector::relational::Severity;
 
 use super::Seen;
 use super::facts::Beyond;
 use super::grants::{advice, counted, run_as, some_of};
-use super::need::{Findings, Need, at_most_warning, grave};
+use super::need::{Findings, Grave, Need, at_most_warning, grave};
 use crate::keywords::{name, qualified};
+
+/// How grave it is that a view cannot be read, though it may be: reading is what sources are for.
+const UNREADABLE: Grave = [
+    Severity::Failed,
+    Severity::Warning,
+    Severity::Warning,
+    Severity::Warning,
+];
 
 /// That what is beneath views may be read. Views that are in order are not mentioned.
 pub fn views(seen: &Seen<'_>, found: &mut Findings<'_>) {
     let mut parts = Vec::new();
-    let mut by_grantor: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut by_grantor: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for beyond in &seen.facts.beyond {
         let Beyond::View {
             schema,
@@ -36,16 +46,13 @@ pub fn views(seen: &Seen<'_>, found: &mut Findings<'_>) {
             qualified(base_schema, base),
             name(reader)
         );
-        let statements = by_grantor.entry(grantor).or_default();
-        if !statements.contains(&statement) {
-            statements.push(statement);
-        }
+        by_grantor.entry(grantor).or_default().insert(statement);
     }
     if parts.is_empty() {
         return;
     }
     found.missing(
-        at_most_warning(grave(Need::Select)),
+        UNREADABLE,
         "views",
         format!(
             "they may be read, but something beneath them may not: {}",
@@ -53,7 +60,15 @@ pub fn views(seen: &Seen<'_>, found: &mut Findings<'_>) {
         ),
         by_grantor
             .into_iter()
-            .map(|(grantor, statements)| run_as(grantor, statements))
+            .map(|(grantor, statements)| {
+                let mut remedy = run_as(grantor, statements.into_iter().collect());
+                remedy.advice = Some(
+                    "only if whoever is named is meant to read all of what is beneath, past what the view shows of it"
+                        .into(),
+                );
+                remedy.gives_more = true;
+                remedy
+            })
             .collect(),
     );
 }

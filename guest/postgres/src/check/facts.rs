@@ -10,8 +10,9 @@ use super::need::Need;
 pub struct Login {
     /// Its name.
     pub user: String,
-    /// Whether everything is permitted to it.
-    pub superuser: bool,
+    /// Whether it has the rights of the roles it becomes a member of (before 16, that is the
+    /// member's own to say).
+    pub inherits: bool,
     /// The database.
     pub database: String,
     /// The owner of the database.
@@ -24,6 +25,8 @@ pub struct Login {
     pub replica: bool,
     /// Whether its transactions are read-only unless they say otherwise.
     pub read_only: bool,
+    /// Whether that goes for this login only, and not for others that mend something.
+    pub read_only_alone: bool,
     /// Whether it may read whatever there is, also in the future.
     pub reads_all: bool,
     /// Whether it may write to whatever there is, also in the future.
@@ -52,7 +55,7 @@ pub struct Holding {
     pub owner: String,
     /// Whether the login has the rights of that role.
     pub own: bool,
-    /// Whether that role is a superuser.
+    /// Whether that role is a superuser, or can become one.
     pub superuser: bool,
     /// Tables, views and what else can be read.
     pub relations: u64,
@@ -103,6 +106,8 @@ pub struct Table {
     pub holds_rows: bool,
     /// What is missing on the table itself.
     pub bare: Lack,
+    /// Whether it is a partition that may be read by way of its table only.
+    pub by_root: bool,
     /// What is missing in effect: a partition is reached by way of its table, and grants on
     /// each column are as good as one on the table.
     pub lack: Lack,
@@ -110,17 +115,79 @@ pub struct Table {
     pub partly: Lack,
 }
 
-/// A table that hides rows from the login.
+/// What policies permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permits {
+    /// No row.
+    Nothing,
+    /// Those that fulfil a condition.
+    Some,
+    /// Every row.
+    All,
+}
+
+/// What the policies come to that apply to the login, for one command.
+#[derive(Debug, Clone, Copy)]
+pub struct Policies {
+    /// What those permit that permit anything.
+    pub permits: Permits,
+    /// Whether others restrict that.
+    pub restricted: bool,
+}
+
+impl Policies {
+    /// What they permit, taken together.
+    pub fn in_effect(self) -> Permits {
+        match (self.permits, self.restricted) {
+            (Permits::All, true) => Permits::Some,
+            (permits, _) => permits,
+        }
+    }
+}
+
+/// A table whose policies apply to the login.
 #[derive(Debug, Clone)]
 pub struct Hiding {
     /// Its schema.
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// Its owner.
-    pub owner: String,
-    /// Whether a policy lets the login see some rows.
-    pub policies: bool,
+    /// The role that may make policies for it.
+    pub grantor: String,
+    /// For seeing rows.
+    pub select: Policies,
+    /// For adding rows.
+    pub insert: Policies,
+    /// For changing rows.
+    pub update: Policies,
+    /// For deleting rows.
+    pub delete: Policies,
+    /// What its policies are called, each on a line.
+    pub names: String,
+}
+
+impl Hiding {
+    /// What the policies come to for the command behind `need`.
+    pub fn of(&self, need: Need) -> Policies {
+        match need {
+            Need::InsertRows => self.insert,
+            Need::UpdateRows => self.update,
+            Need::DeleteRows => self.delete,
+            _ => self.select,
+        }
+    }
+
+    /// The name itself, or else with a number, that no policy of the table has.
+    pub fn free(&self, name: &str) -> String {
+        let taken = |name: &str| self.names.lines().any(|known| known == name);
+        if !taken(name) {
+            return name.to_owned();
+        }
+        let mut numbered = (2u64..).map(|number| format!("{name}_{number}"));
+        numbered
+            .find(|name| !taken(name))
+            .unwrap_or_else(|| name.to_owned())
+    }
 }
 
 /// Something that may be read, but needs more than that.

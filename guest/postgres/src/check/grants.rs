@@ -31,7 +31,12 @@ pub fn word(need: Need) -> &'static str {
         Need::Delete => "DELETE",
         Need::Create => "CREATE",
         Need::Temporary => "TEMPORARY",
-        Need::Change | Need::Own | Need::AllRows => "",
+        Need::Change
+        | Need::Own
+        | Need::AllRows
+        | Need::InsertRows
+        | Need::UpdateRows
+        | Need::DeleteRows => "",
     }
 }
 
@@ -88,8 +93,8 @@ pub fn on_schemas<'a>(
 
 /// Privileges on tables or sequences, as few statements as are exactly right.
 ///
-/// `wanted` has each object with what it is to be given. `whole` says whether everything of the
-/// kind in a schema lacks the privileges, and one role may grant all of it.
+/// `wanted` has each object with what it is to be given. `whole` says whether everything that
+/// ALL names in a schema is to be given the privileges, and one role may grant all of it.
 pub fn on_objects<'a>(
     kind: &str,
     wanted: impl IntoIterator<Item = (Object<'a>, String)>,

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`need`] | what each purpose needs, and how grave it is when that is missing |
 //! | [`facts`], [`questions`] | what is known of login and database; asking for it, in a constant number of statements |
-//! | [`access`], [`tables`], [`beyond`], [`future`] | what is missing, as findings |
+//! | [`access`], [`tables`], [`rows`], [`beyond`], [`future`] | what is missing, as findings |
 //! | [`grants`] | the statements that give it, for the roles that must run them |
 //! | [`set_up`] | the same for a login that does not exist yet |
 
@@ -15,6 +15,7 @@ pub mod future;
 pub mod grants;
 pub mod need;
 pub mod questions;
+pub mod rows;
 pub mod set_up;
 pub mod tables;
 
@@ -46,6 +47,7 @@ pub fn check(session: &mut Session, options: &CheckOptions) -> Result<Report> {
         facts: &facts,
         asked: &asked,
         schema,
+        version: session.version(),
     };
     let mut found = Findings::new(&asked);
     access::server(session.version(), &version, &mut found);
@@ -53,15 +55,22 @@ pub fn check(session: &mut Session, options: &CheckOptions) -> Result<Report> {
     tables::reading(&seen, &mut found);
     beyond::views(&seen, &mut found);
     beyond::foreign_tables(&seen, &mut found);
-    tables::hidden_rows(&seen, &mut found);
+    rows::reading(&seen, &mut found);
     access::changing(&seen, &mut found);
     access::creating(&seen, &mut found);
     tables::writing(&seen, &mut found);
+    rows::writing(&seen, &mut found);
     tables::sequences(&seen, &mut found);
     access::temporary(&seen, &mut found);
     future::tables(&seen, &mut found);
     future::sequences(&seen, &mut found);
     tables::ownership(&seen, &mut found);
+    if facts.login.replica {
+        found.belong_to_the_primary();
+    }
+    if facts.login.read_only && !facts.login.read_only_alone {
+        found.begin_with(access::WRITABLE);
+    }
     let (verdicts, findings) = found.finish();
     Ok(Report {
         server: Server {
@@ -82,6 +91,8 @@ pub struct Seen<'a> {
     asked: &'a Asked,
     /// The one schema that was looked at; none for all of them.
     schema: Option<&'a str>,
+    /// The server's version, as a number.
+    version: u32,
 }
 
 impl Seen<'_> {

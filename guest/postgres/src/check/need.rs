@@ -41,6 +41,12 @@ pub enum Need {
     Own,
     /// To see all rows of a table.
     AllRows,
+    /// Policies that let rows be added.
+    InsertRows,
+    /// Policies that let rows be changed.
+    UpdateRows,
+    /// Policies that let rows be deleted.
+    DeleteRows,
 }
 
 /// By purpose, in the order of [`PURPOSES`].
@@ -48,16 +54,16 @@ pub type Grave = [Severity; 4];
 
 /// How grave it is for each purpose that something is missing.
 ///
-/// What the purpose does not need, but the others that write do, is a note.
+/// What the purpose does not need, but others that are close to it do, is a note.
 pub const fn grave(need: Need) -> Grave {
     use Severity::{Failed as F, Note as N, Passed as P, Warning as W};
     match need {
         // for:             source, new table, in place, join
         Need::Usage => [F, F, F, F],
         Need::Select => [F, F, F, F],
-        Need::Insert => [P, N, W, F],
-        Need::Update => [P, N, F, F],
-        Need::Delete => [P, N, F, N],
+        Need::Insert | Need::InsertRows => [P, N, W, F],
+        Need::Update | Need::UpdateRows => [P, N, F, F],
+        Need::Delete | Need::DeleteRows => [P, N, F, N],
         Need::Draw => [P, N, W, F],
         Need::DrawIdentity => [P, N, W, W],
         Need::SeeSequence => [P, N, W, W],
@@ -201,6 +207,44 @@ impl<'a> Findings<'a> {
             purposes,
             remedies,
         });
+    }
+
+    /// On a replica, says once where the statements belong: it refuses all of them.
+    pub fn belong_to_the_primary(&mut self) {
+        let runnable = |finding: &Finding| {
+            let mut remedies = finding.remedies.iter();
+            remedies.any(|remedy| !remedy.statements.is_empty())
+        };
+        if !self.findings.iter().any(runnable) {
+            return;
+        }
+        // Right after the server that answered.
+        let at = self.findings.len().min(1);
+        self.findings.insert(
+            at,
+            Finding {
+                severity: Severity::Note,
+                subject: "replica".into(),
+                message:
+                    "the server is a read-only replica, which refuses the statements below: run them on the primary"
+                        .into(),
+                purposes: self.asked.purposes.clone(),
+                remedies: Vec::new(),
+            },
+        );
+    }
+
+    /// Has the statements of others begin with one of their own, unless they do already.
+    pub fn begin_with(&mut self, statement: &str) {
+        let remedies = self
+            .findings
+            .iter_mut()
+            .flat_map(|finding| finding.remedies.iter_mut());
+        for remedy in remedies.filter(|remedy| !remedy.statements.is_empty()) {
+            if remedy.statements.first().map(String::as_str) != Some(statement) {
+                remedy.statements.insert(0, statement.to_owned());
+            }
+        }
     }
 
     /// How the connection stands with each purpose asked for, and what was found.

@@ -5,16 +5,20 @@ use std::collections::HashMap;
 
 use dagflux_guest::Result;
 
-use super::facts::{Beyond, Facts, Future, Hiding, Holding, Lack, Login, Schema, Sequence, Table};
+use super::facts::{
+    Beyond, Facts, Future, Hiding, Holding, Lack, Login, Permits, Policies, Schema, Sequence, Table,
+};
 use super::need::{Asked, Need};
 use crate::catalog::{NOT_SYSTEM, columns_of, is_true, required};
 use crate::protocol::backend::TextRow;
 use crate::session::Session;
 
-const LOGIN: &str = "SELECT r.rolname, r.rolsuper, d.datname, pg_catalog.pg_get_userbyid(d.datdba), \
+const LOGIN: &str = "SELECT r.rolname, r.rolinherit, d.datname, pg_catalog.pg_get_userbyid(d.datdba), \
     pg_catalog.pg_get_userbyid(10::pg_catalog.oid), \
     pg_catalog.has_database_privilege(d.oid, 'TEMPORARY'), pg_catalog.pg_is_in_recovery(), \
     pg_catalog.current_setting('default_transaction_read_only') = 'on', \
+    EXISTS (SELECT 1 FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only' \
+    AND s.source IN ('user', 'database user', 'client', 'session')), \
     EXISTS (SELECT 1 FROM pg_catalog.pg_roles a WHERE a.rolname = 'pg_read_all_data' AND pg_catalog.pg_has_role(a.oid, 'USAGE')), \
     EXISTS (SELECT 1 FROM pg_catalog.pg_roles a WHERE a.rolname = 'pg_write_all_data' AND pg_catalog.pg_has_role(a.oid, 'USAGE')) \
     FROM pg_catalog.pg_database d, pg_catalog.pg_roles r \
@@ -22,6 +26,11 @@ const LOGIN: &str = "SELECT r.rolname, r.rolsuper, d.datname, pg_catalog.pg_get_
 
 /// What can be read like a table.
 const RELATIONS: &str = "c.relkind IN ('r', 'p', 'v', 'm', 'f')";
+
+/// What an extension brought along is its own business: nobody writes to it, and its owner is
+/// whoever made the extension.
+const OWN: &str = "c.oid NOT IN (SELECT e.objid FROM pg_catalog.pg_depend e \
+    WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid AND e.deptype = 'e')";
 
 /// The role that grants on something: its owner, or, where that cannot reach into the schema, a
 /// superuser.
@@ -67,14 +76,7 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
         numbers.insert(number, tables.len());
         tables.push(table);
     }
-    let hiding = each(session.gather()?, |[schema, name, owner, policies]| {
-        Ok(Hiding {
-            schema: required(schema)?,
-            name: required(name)?,
-            owner: required(owner)?,
-            policies: is_true(&policies),
-        })
-    })?;
+    let hiding = each(session.gather()?, |row| hides(row, &login))?;
     let sequences = each(
         session.gather()?,
         |[schema, name, grantor, draw, see, identity]| {
@@ -131,25 +133,27 @@ fn resolved(owner: String, login: &Login) -> String {
 fn login(rows: Vec<TextRow>) -> Result<Login> {
     let [
         user,
-        superuser,
+        inherits,
         database,
         database_owner,
         administrator,
         temporary,
         replica,
         read_only,
+        read_only_alone,
         reads_all,
         writes_all,
     ] = columns_of(rows.into_iter().next().unwrap_or_default())?;
     Ok(Login {
         user: required(user)?,
-        superuser: is_true(&superuser),
+        inherits: is_true(&inherits),
         database: required(database)?,
         database_owner: required(database_owner)?,
         administrator: required(administrator)?,
         temporary: is_true(&temporary),
         replica: is_true(&replica),
         read_only: is_true(&read_only),
+        read_only_alone: is_true(&read_only_alone),
         reads_all: is_true(&reads_all),
         writes_all: is_true(&writes_all),
     })
@@ -165,15 +169,16 @@ fn schemas(scope: &str) -> String {
 
 fn holdings(scope: &str) -> String {
     format!(
-        "SELECT n.nspname, o.rolname, pg_catalog.pg_has_role(o.oid, 'USAGE'), o.rolsuper, \
+        "SELECT n.nspname, o.rolname, pg_catalog.pg_has_role(o.oid, 'USAGE'), \
+         EXISTS (SELECT 1 FROM pg_catalog.pg_roles p WHERE p.rolsuper AND pg_catalog.pg_has_role(o.oid, p.oid, 'MEMBER')), \
          pg_catalog.count(*) FILTER (WHERE {RELATIONS}), \
-         pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'f')), \
+         pg_catalog.count(*) FILTER (WHERE c.relkind IN ('r', 'p', 'f') AND {OWN}), \
          pg_catalog.count(*) FILTER (WHERE c.relkind = 'S'), \
-         pg_catalog.min(c.relname::pg_catalog.text) FILTER (WHERE c.relkind IN ('r', 'p', 'f')) \
+         pg_catalog.min(c.relname::pg_catalog.text) FILTER (WHERE c.relkind IN ('r', 'p', 'f') AND {OWN}) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_roles o ON o.oid = c.relowner \
          WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {scope} \
-         GROUP BY n.nspname, o.oid, o.rolname, o.rolsuper ORDER BY n.nspname, o.rolname"
+         GROUP BY n.nspname, o.oid, o.rolname ORDER BY n.nspname, o.rolname"
     )
 }
 
@@ -223,7 +228,7 @@ fn tables(scope: &str, [insert, update, delete]: [bool; 3], version: u32) -> Str
     };
     let by_root = all(root).map(|has| format!("c.relispartition AND {has}"));
     format!(
-        "SELECT c.oid, n.nspname, c.relname, {GRANTOR}, c.relkind IN ('r', 'p', 'f'), {}, {} \
+        "SELECT c.oid, n.nspname, c.relname, {GRANTOR}, c.relkind IN ('r', 'p', 'f') AND {OWN}, {}, {} \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE {RELATIONS} AND {scope} AND NOT ({}) ORDER BY n.nspname, c.relname",
         all("c.oid").join(", "),
@@ -261,6 +266,7 @@ fn table(row: TextRow, login: &Login) -> Result<(String, Table)> {
         grantor: resolved(required(grantor)?, login),
         holds_rows,
         bare,
+        by_root: bare.select && is_true(&root_select),
         lack: Lack {
             select: bare.select && !is_true(&root_select),
             insert: bare.insert && !is_true(&root_insert) && holds_rows,
@@ -320,16 +326,80 @@ fn by_column(row: TextRow, tables: &mut [Table], numbers: &HashMap<String, usize
     Ok(())
 }
 
+/// What the policies of a table come to for a role: for each command, what those permit that
+/// permit anything, and whether others restrict that.
+fn policies(table: &str, reader: &str) -> String {
+    let of = |command: char, given: &str, open: &str| {
+        let of = format!("p.polcmd IN ('{command}', '*')");
+        let permissive = format!("p.polpermissive AND {of} AND {given} IS NOT NULL");
+        format!(
+            "CASE WHEN pg_catalog.bool_or({permissive} AND {open}) THEN 'all' \
+             WHEN pg_catalog.bool_or({permissive}) THEN 'some' ELSE 'none' END AS permits_{command}, \
+             COALESCE(pg_catalog.bool_or(NOT p.polpermissive AND {of} AND NOT COALESCE({open}, true)), false) AS restricts_{command}"
+        )
+    };
+    // What may be changed is what may be seen to be changed, and may be there afterwards.
+    let uses = "p.uses = 'true'";
+    let both = format!("{uses} AND p.checks = 'true'");
+    format!(
+        "SELECT {}, {}, {}, {} FROM (SELECT p.polcmd, p.polpermissive, \
+         pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS uses, \
+         COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), pg_catalog.pg_get_expr(p.polqual, p.polrelid)) AS checks \
+         FROM pg_catalog.pg_policy p WHERE p.polrelid = {table} \
+         AND EXISTS (SELECT 1 FROM pg_catalog.unnest(p.polroles) AS r (oid) \
+         WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role({reader}, r.oid, 'USAGE'))) p",
+        of('r', "p.uses", uses),
+        of('a', "p.checks", "p.checks = 'true'"),
+        of('w', "p.uses", &both),
+        of('d', "p.uses", uses),
+    )
+}
+
 fn hiding(scope: &str) -> String {
     format!(
-        "SELECT n.nspname, c.relname, pg_catalog.pg_get_userbyid(c.relowner), \
-         EXISTS (SELECT 1 FROM pg_catalog.pg_policy p, pg_catalog.unnest(p.polroles) AS r (oid) \
-         WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*') AND p.polpermissive \
-         AND (r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role(r.oid, 'USAGE'))) \
+        "SELECT n.nspname, c.relname, {GRANTOR}, \
+         (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, E'\\n') FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), l.* \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         CROSS JOIN LATERAL ({}) l \
          WHERE c.relrowsecurity AND {scope} AND pg_catalog.row_security_active(c.oid) \
-         ORDER BY n.nspname, c.relname"
+         ORDER BY n.nspname, c.relname",
+        policies("c.oid", "current_user")
     )
+}
+
+fn hides(row: [Option<String>; 12], login: &Login) -> Result<Hiding> {
+    let [
+        schema,
+        name,
+        grantor,
+        names,
+        select,
+        select_restricted,
+        insert,
+        insert_restricted,
+        update,
+        update_restricted,
+        delete,
+        delete_restricted,
+    ] = row;
+    let policies = |permits: Option<String>, restricted: Option<String>| Policies {
+        permits: match permits.as_deref() {
+            Some("all") => Permits::All,
+            Some("some") => Permits::Some,
+            _ => Permits::Nothing,
+        },
+        restricted: is_true(&restricted),
+    };
+    Ok(Hiding {
+        schema: required(schema)?,
+        name: required(name)?,
+        grantor: resolved(required(grantor)?, login),
+        select: policies(select, select_restricted),
+        insert: policies(insert, insert_restricted),
+        update: policies(update, update_restricted),
+        delete: policies(delete, delete_restricted),
+        names: names.unwrap_or_default(),
+    })
 }
 
 fn sequences(scope: &str) -> String {
@@ -357,7 +427,7 @@ fn futures(scope: &str) -> String {
     };
     format!(
         "SELECT n.nspname, r.rolname, {}, {}, {}, {}, {}, {} FROM ( \
-         SELECT c.relnamespace AS schema, c.relowner AS role FROM pg_catalog.pg_class c WHERE {RELATIONS} \
+         SELECT c.relnamespace AS schema, c.relowner AS role FROM pg_catalog.pg_class c WHERE {RELATIONS} AND {OWN} \
          UNION SELECT s.oid, CASE WHEN pg_catalog.pg_get_userbyid(s.nspowner) = 'pg_database_owner' \
          THEN (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) \
          ELSE s.nspowner END FROM pg_catalog.pg_namespace s \
@@ -417,7 +487,8 @@ fn beyond(scope: &str) -> String {
          WHERE o.given ~ '^security_invoker=(true|on|yes|1)$') THEN current_user \
          ELSE pg_catalog.pg_get_userbyid(c.relowner) END AS reader) i \
          WHERE c.relkind = 'v' AND {scope} AND pg_catalog.has_table_privilege(c.oid, 'SELECT') \
-         AND NOT pg_catalog.has_any_column_privilege(i.reader, b.oid, 'SELECT') \
+         AND NOT CASE d.refobjsubid WHEN 0 THEN pg_catalog.has_any_column_privilege(i.reader, b.oid, 'SELECT') \
+         ELSE pg_catalog.has_column_privilege(i.reader, b.oid, d.refobjsubid::pg_catalog.int2, 'SELECT') END \
          UNION ALL SELECT 'server', s.srvname::pg_catalog.text, pg_catalog.count(*)::pg_catalog.text, NULL, NULL, NULL, NULL \
          FROM pg_catalog.pg_foreign_table t JOIN pg_catalog.pg_class c ON c.oid = t.ftrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \

@@ -1,14 +1,14 @@
 //! What is there: tables, their rows, and sequences.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{Remedy, Severity};
 
 use super::Seen;
-use super::facts::{Holding, Sequence, Table};
-use super::grants::{Object, advice, all_of, counted, on_objects, run_as, some_of, words};
+use super::facts::{Beyond, Holding, Sequence, Table};
+use super::grants::{Object, advice, all_of, counted, on_objects, some_of, words};
 use super::need::{Findings, Need, by_severity, grave, graver};
-use crate::keywords::{name, qualified};
+use crate::keywords::name;
 
 /// That tables may be read.
 pub fn reading(seen: &Seen<'_>, found: &mut Findings<'_>) {
@@ -42,14 +42,10 @@ fn privileges(
         .map(|need| (*need, grave(*need)));
     let groups = by_severity(seen.asked, missing);
     if groups.is_empty() {
-        let (what, verb) = match (needs, total) {
-            ([Need::Select], 2..) => ("tables and view", "read"),
-            ([Need::Select], _) => ("table", "read"),
-            _ => ("table", "written to"),
-        };
         let message = match total {
             0 => format!("there is nothing in {} yet", seen.place()),
-            _ => format!("{} may be {verb}", all_of(total, what)),
+            _ if needs == [Need::Select] => readable(seen, total),
+            _ => format!("{} may be written to", all_of(total, "table")),
         };
         found.passed(needs, subject, message);
         return;
@@ -70,6 +66,39 @@ fn privileges(
             granted(seen, &needs, &lacking),
         );
     }
+}
+
+/// How much can be read, where no privilege is missing: not what lies over something closed,
+/// and partitions as part of their table.
+fn readable(seen: &Seen<'_>, total: usize) -> String {
+    let what = match total {
+        2.. => "tables and view",
+        _ => "table",
+    };
+    let closed: BTreeSet<_> = seen
+        .facts
+        .beyond
+        .iter()
+        .filter_map(|beyond| match beyond {
+            Beyond::View { schema, name, .. } => Some((schema, name)),
+            Beyond::Foreign { .. } => None,
+        })
+        .collect();
+    let how_many = match closed.len() {
+        0 => all_of(total, what),
+        closed => format!(
+            "{} of {}",
+            total.saturating_sub(closed),
+            counted(total, what)
+        ),
+    };
+    let by_table = seen.facts.tables.iter().filter(|table| table.by_root);
+    let partitions = match by_table.count() {
+        0 => String::new(),
+        1 => " (1 partition by way of its table)".to_owned(),
+        many => format!(" ({many} partitions by way of their table)"),
+    };
+    format!("{how_many} may be read{partitions}")
 }
 
 /// Which privileges are missing on which tables.
@@ -128,11 +157,12 @@ fn is(needs: &[Need]) -> String {
 
 fn granted(seen: &Seen<'_>, needs: &[Need], lacking: &[(&Table, Vec<Need>)]) -> Vec<Remedy> {
     let holdings = by_schema(seen);
-    // How many relations of a schema lack all of `needs` themselves.
-    let mut bare: HashMap<&str, u64> = HashMap::new();
-    for table in &seen.facts.tables {
-        if needs.iter().all(|need| table.bare.of(*need)) {
-            *bare.entry(&table.schema).or_default() += 1;
+    // How many relations of a schema are to be given all of `needs`.
+    let mut wanted: HashMap<&str, u64> = HashMap::new();
+    for (table, lack) in lacking {
+        if lack.len() == needs.len() {
+            let count = wanted.entry(&table.schema).or_default();
+            *count = count.saturating_add(1);
         }
     }
     let all = words(needs);
@@ -140,9 +170,9 @@ fn granted(seen: &Seen<'_>, needs: &[Need], lacking: &[(&Table, Vec<Need>)]) -> 
         let Some([only]) = holdings.get(schema).map(Vec::as_slice) else {
             return false;
         };
-        privileges == all && bare.get(schema) == Some(&only.relations)
+        privileges == all && wanted.get(schema) == Some(&only.relations)
     };
-    let wanted = lacking.iter().map(|(table, needs)| {
+    let objects = lacking.iter().map(|(table, needs)| {
         let object = Object {
             schema: &table.schema,
             name: &table.name,
@@ -150,7 +180,7 @@ fn granted(seen: &Seen<'_>, needs: &[Need], lacking: &[(&Table, Vec<Need>)]) -> 
         };
         (object, words(needs))
     });
-    on_objects("TABLE", wanted, whole, seen.user())
+    on_objects("TABLE", objects, whole, seen.user())
 }
 
 /// What each schema's roles have in it, but for those that have only sequences.
@@ -162,76 +192,6 @@ fn by_schema<'a>(seen: &Seen<'a>) -> HashMap<&'a str, Vec<&'a Holding>> {
         }
     }
     holdings
-}
-
-/// That no table hides rows.
-pub fn hidden_rows(seen: &Seen<'_>, found: &mut Findings<'_>) {
-    let hiding = &seen.facts.hiding;
-    if hiding.is_empty() {
-        found.passed(
-            &[Need::AllRows],
-            "row-level security",
-            "no table hides rows from the login",
-        );
-        return;
-    }
-    let (some, all): (Vec<_>, Vec<_>) = hiding.iter().partition(|table| table.policies);
-    let named = |tables: Vec<&super::facts::Hiding>| {
-        some_of(
-            tables
-                .into_iter()
-                .map(|table| seen.shown(&table.schema, &table.name)),
-        )
-    };
-    let mut parts = Vec::new();
-    if !all.is_empty() {
-        parts.push(format!(
-            "no policy lets the login see any row of {}",
-            named(all)
-        ));
-    }
-    if !some.is_empty() {
-        parts.push(format!(
-            "policies may silently hide rows of {}",
-            named(some)
-        ));
-    }
-    let user = name(seen.user());
-    let mut by_owner: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for table in hiding {
-        let policy = name(&policy_name(seen.user()));
-        let table_name = qualified(&table.schema, &table.name);
-        by_owner.entry(&table.owner).or_default().push(format!(
-            "CREATE POLICY {policy} ON {table_name} FOR SELECT TO {user} USING (true);"
-        ));
-    }
-    let remedies = by_owner
-        .into_iter()
-        .map(|(owner, statements)| {
-            let mut remedy = run_as(owner, statements);
-            remedy.advice = Some(
-                "only if the login is meant to see every row: someone chose to hide them (restrictive policies would go on hiding theirs)"
-                    .into(),
-            );
-            remedy.gives_more = true;
-            remedy
-        })
-        .collect();
-    found.missing(
-        grave(Need::AllRows),
-        "row-level security",
-        parts.join("; "),
-        remedies,
-    );
-}
-
-/// A name for a policy, which is cut off if it would be too long.
-fn policy_name(user: &str) -> String {
-    let mut name = user.to_owned();
-    while name.len() > 50 {
-        name.pop();
-    }
-    name + "_sees_all"
 }
 
 /// That sequences may be used. What is missing is given at once: the two privileges belong
@@ -374,28 +334,47 @@ pub fn ownership(seen: &Seen<'_>, found: &mut Findings<'_>) {
         some_of(parts),
         some_of(examples),
     );
-    let user = name(seen.user());
-    let administrator = &seen.facts.login.administrator;
     let remedies = by_owner
         .into_iter()
         .map(|(owner, (_, superuser))| match superuser {
             true => advice(format!(
-                "{} is a superuser: a member of it could become one. Give the tables to a role of their own (ALTER TABLE ... OWNER TO ...), and make the login a member of that",
+                "{} is a superuser, or a member of one: a member of it could become one. Give the tables to a role of their own (ALTER TABLE ... OWNER TO ...), and make the login a member of that",
                 name(owner)
             )),
             false => {
-                let mut remedy = run_as(
-                    administrator,
-                    vec![format!("GRANT {} TO {user};", name(owner))],
-                );
-                remedy.advice = Some(format!(
-                    "only if tables are to be altered: the login can then do all that {} can, dropping its tables included",
-                    name(owner)
-                ));
+                let mut remedy = membership(seen, owner);
                 remedy.gives_more = true;
                 remedy
             }
         })
         .collect();
     found.missing(grave(Need::Own), "ownership", message, remedies);
+}
+
+/// Makes the login a member that has the owner's rights without asking for them. Who may do so
+/// is not one role: where superusers are the provider's own, others are meant to.
+fn membership(seen: &Seen<'_>, owner: &str) -> Remedy {
+    let (owner, user) = (name(owner), name(seen.user()));
+    let (statements, who) = match seen.version {
+        // It goes by the membership, and may have been turned off for one that there is.
+        160_000.. => (
+            vec![format!("GRANT {owner} TO {user} WITH INHERIT TRUE;")],
+            format!("a superuser or a role with ADMIN OPTION on {owner}"),
+        ),
+        _ => {
+            let mut statements = vec![format!("GRANT {owner} TO {user};")];
+            if !seen.facts.login.inherits {
+                statements.push(format!("ALTER ROLE {user} INHERIT;"));
+            }
+            (
+                statements,
+                format!("a superuser, or a role with CREATEROLE or with ADMIN OPTION on {owner}"),
+            )
+        }
+    };
+    let mut remedy = advice(format!(
+        "only if tables are to be altered: the login can then do all that {owner} can, dropping its tables included; {who} can run it"
+    ));
+    remedy.statements = statements;
+    remedy
 }
