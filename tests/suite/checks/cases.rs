@@ -153,7 +153,10 @@ async fn tables_that_hide_rows() -> Result<()> {
         &asked(Purpose::Source),
     )
     .await?;
-    assert!(troubles(&again).is_empty(), "{again:#?}");
+    assert_eq!(
+        finding(&again, "row-level security")?.severity,
+        Severity::Passed
+    );
     let mut connection = connect_as(&database, "case_policies", "public").await??;
     let rows = fixture::count(connection.query("SELECT * FROM none_for_me").await?).await?;
     assert_eq!(rows, 2);

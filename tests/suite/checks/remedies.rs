@@ -2,7 +2,7 @@
 //! check passes afterwards.
 
 use anyhow::{Context, Result};
-use dagflux_host::{CheckOptions, Finding, Purpose, Report, Severity};
+use dagflux_host::{CheckOptions, ConnectOptions, Finding, Purpose, Report, Severity};
 use dagflux_test_support::tokio_postgres::{Client, NoTls};
 use dagflux_test_support::{Database, Server, ServerOptions, tokio_postgres};
 
@@ -67,7 +67,7 @@ async fn check(database: &Database<'_>, purpose: Purpose) -> Result<Report> {
     check_as(database, database.name(), "public", &asked(purpose)).await
 }
 
-/// The severities of what is not as it should be, but for what is left for another time.
+/// What is not as it should be, but for some subjects.
 fn left<'r>(report: &'r Report, but: &[&str]) -> Vec<&'r Finding> {
     let troubles = troubles(report).into_iter();
     troubles
@@ -370,5 +370,95 @@ async fn predefined_roles_count() -> Result<()> {
         .batch_execute("REVOKE pg_read_all_data FROM mend_predefined")
         .await?;
     assert!(check(&database, Purpose::Source).await?.has_failed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sequences_are_those_that_columns_draw_from() -> Result<()> {
+    let (database, client) = start(
+        "mend_sequences",
+        "CREATE SEQUENCE invoice_no; CREATE SCHEMA shared; CREATE SEQUENCE shared.ids;
+         CREATE TABLE plain (id int); GRANT SELECT, INSERT, UPDATE, DELETE ON plain TO $me; GRANT CREATE ON SCHEMA public TO $me",
+    )
+    .await?;
+    // Nobody draws from this one, at least not by inserting.
+    let report = check(&database, Purpose::Join).await?;
+    assert!(!report.has_failed(), "{report:#?}");
+    client
+        .batch_execute("CREATE TABLE t (id int DEFAULT nextval('shared.ids'), x int); GRANT SELECT, INSERT, UPDATE, DELETE ON t TO mend_sequences")
+        .await?;
+    let mut connection = connect_as(&database, "mend_sequences", "public").await??;
+    let insert = "INSERT INTO t (x) VALUES (1)";
+    assert!(connection.execute(insert).await.is_err());
+    let report = check(&database, Purpose::Join).await?;
+    let sequences = finding(&report, "sequences")?;
+    assert_eq!(sequences.severity, Severity::Failed);
+    mend(&client, sequences).await?;
+    let report = check(&database, Purpose::Join).await?;
+    assert_eq!(
+        finding(&report, "sequences")?.message,
+        "the only sequence may be used"
+    );
+    connection.execute(insert).await?;
+    let other = "SELECT has_sequence_privilege('mend_sequences', 'invoice_no', 'USAGE')";
+    assert_eq!(value(&client, other).await?, "f");
+    Ok(())
+}
+
+/// What a group may create, its members do, and own.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_groups_create_tables_of_their_own() -> Result<()> {
+    let (database, client) = start(
+        "mend_groups",
+        "CREATE ROLE mend_groups_devs; GRANT USAGE, CREATE ON SCHEMA public TO mend_groups_devs;
+         CREATE ROLE mend_groups_gone; CREATE TABLE old (id int); ALTER TABLE old OWNER TO mend_groups_gone; GRANT SELECT ON old TO $me;
+         ALTER DEFAULT PRIVILEGES FOR ROLE mend_groups_devs IN SCHEMA public GRANT SELECT ON TABLES TO $me;
+         ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO $me",
+    )
+    .await?;
+    // Who may create nothing more is of no concern.
+    let report = check(&database, Purpose::Source).await?;
+    let future = finding(&report, "future tables")?;
+    assert_eq!(future.severity, Severity::Passed, "{future:#?}");
+    assert!(
+        future.message.ends_with("by mend_groups_devs, postgres"),
+        "{future:#?}"
+    );
+    role(&client, "mend_groups_alice").await?;
+    client
+        .batch_execute("GRANT mend_groups_devs TO mend_groups_alice")
+        .await?;
+    let report = check(&database, Purpose::Source).await?;
+    let future = finding(&report, "future tables")?;
+    assert_eq!(future.severity, Severity::Warning, "{future:#?}");
+    mend_afresh(&database, future).await?;
+    let alice = log_in(&database, "mend_groups_alice", PASSWORD).await?;
+    alice.batch_execute("CREATE TABLE hers (id int)").await?;
+    let report = check(&database, Purpose::Source).await?;
+    assert!(troubles(&report).is_empty(), "{report:#?}");
+    // Of everyone, nobody can say who it is.
+    client
+        .batch_execute("DROP TABLE old; GRANT CREATE ON SCHEMA public TO PUBLIC")
+        .await?;
+    let report = check(&database, Purpose::Source).await?;
+    let future = finding(&report, "future tables")?;
+    assert!(future.message.contains("PUBLIC"), "{future:#?}");
+    Ok(())
+}
+
+/// What an extension brought along is not written to, nor altered.
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_extensions_are_left_alone() -> Result<()> {
+    let (database, _client) = start(
+        "mend_extension",
+        "CREATE TABLE brought (id serial); ALTER EXTENSION plpgsql ADD TABLE brought; GRANT SELECT ON brought TO $me;
+         CREATE TABLE mine (id int); ALTER TABLE mine OWNER TO $me",
+    )
+    .await?;
+    let report = check(&database, Purpose::InPlace).await?;
+    for subject in ["writing", "ownership"] {
+        let finding = finding(&report, subject)?;
+        assert_eq!(finding.severity, Severity::Passed, "{finding:#?}");
+    }
     Ok(())
 }

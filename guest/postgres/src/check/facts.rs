@@ -44,6 +44,8 @@ pub struct Schema {
     pub usage: bool,
     /// Whether the login may create tables in it.
     pub create: bool,
+    /// Whether everyone may.
+    pub open: bool,
 }
 
 /// What one role owns in one schema.
@@ -218,7 +220,7 @@ pub enum Beyond {
     },
 }
 
-/// A sequence that lacks something.
+/// A sequence that columns draw from, and that lacks something.
 #[derive(Debug, Clone)]
 pub struct Sequence {
     /// Its schema.
@@ -231,7 +233,7 @@ pub struct Sequence {
     pub draw: bool,
     /// Whether it may not be looked at.
     pub see: bool,
-    /// Whether an identity column draws from it, which takes no privilege.
+    /// Whether only an identity column draws from it, which takes no privilege.
     pub identity: bool,
 }
 
@@ -265,6 +267,8 @@ pub struct Facts {
     pub hiding: Vec<Hiding>,
     /// By schema and name.
     pub sequences: Vec<Sequence>,
+    /// How many sequences columns draw from.
+    pub drawn: u64,
     /// By role and schema.
     pub futures: Vec<Future>,
     /// Views by schema and name, then servers.

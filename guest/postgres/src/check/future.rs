@@ -50,9 +50,22 @@ fn report(
         .map(|need| (*need, at_most_warning(grave(*need))));
     let groups = by_severity(seen.asked, missing);
     if groups.is_empty() {
+        let mut roles: Vec<_> = futures.iter().map(|future| name(&future.role)).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        let by = match roles.is_empty() {
+            true => "the login; nobody else is known to create any".to_owned(),
+            false => some_of(roles),
+        };
+        // Whoever may log in, or be made a login, is not known.
+        let others = match seen.facts.schemas.iter().any(|schema| schema.open) {
+            true => "; everyone may create some (PUBLIC has CREATE): of others, this is not known",
+            false => "",
+        };
         let message = format!(
-            "the login will have what it needs on {}s created from now on",
-            kind.to_lowercase()
+            "the login will have what it needs on {}s created from now on by {}{others}",
+            kind.to_lowercase(),
+            by,
         );
         found.passed(needs, subject, message);
         return;

@@ -258,7 +258,7 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// The needs, put together by how grave each is, the gravest first.
+/// The needs that play a part, put together by how grave each is, the gravest first.
 pub fn by_severity(
     asked: &Asked,
     needs: impl IntoIterator<Item = (Need, Grave)>,
@@ -266,6 +266,9 @@ pub fn by_severity(
     let mut groups: Vec<(Severity, Vec<Need>, Grave)> = Vec::new();
     for (need, grave) in needs {
         let severity = asked.severity(grave);
+        if severity == Severity::Passed {
+            continue;
+        }
         match groups.iter_mut().find(|(known, ..)| *known == severity) {
             Some((_, needs, worst)) => {
                 needs.push(need);

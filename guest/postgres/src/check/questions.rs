@@ -60,12 +60,13 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
     session.ask(&beyond(scope), &name)?;
 
     let login = login(session.gather()?)?;
-    let schemas = each(session.gather()?, |[name, owner, usage, create]| {
+    let schemas = each(session.gather()?, |[name, owner, usage, create, open]| {
         Ok(Schema {
             name: required(name)?,
             owner: resolved(required(owner)?, &login),
             usage: is_true(&usage),
             create: is_true(&create),
+            open: is_true(&open),
         })
     })?;
     let holdings = each(session.gather()?, holding)?;
@@ -77,19 +78,10 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
         tables.push(table);
     }
     let hiding = each(session.gather()?, |row| hides(row, &login))?;
-    let sequences = each(
-        session.gather()?,
-        |[schema, name, grantor, draw, see, identity]| {
-            Ok(Sequence {
-                schema: required(schema)?,
-                name: required(name)?,
-                grantor: resolved(required(grantor)?, &login),
-                draw: !is_true(&draw),
-                see: !is_true(&see),
-                identity: is_true(&identity),
-            })
-        },
-    )?;
+    let (mut sequences, mut drawn) = (Vec::new(), 0);
+    for row in session.gather()? {
+        sequences.extend(sequence(columns_of(row)?, &login, &mut drawn)?);
+    }
     let futures = each(session.gather()?, |row| future(row, &login))?;
     let beyond = each(session.gather()?, what_is_beyond)?;
     if !tables.is_empty() {
@@ -107,6 +99,7 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
         tables,
         hiding,
         sequences,
+        drawn,
         futures,
         beyond,
     })
@@ -162,7 +155,8 @@ fn login(rows: Vec<TextRow>) -> Result<Login> {
 fn schemas(scope: &str) -> String {
     format!(
         "SELECT n.nspname, pg_catalog.pg_get_userbyid(n.nspowner), \
-         pg_catalog.has_schema_privilege(n.oid, 'USAGE'), pg_catalog.has_schema_privilege(n.oid, 'CREATE') \
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE'), pg_catalog.has_schema_privilege(n.oid, 'CREATE'), \
+         EXISTS (SELECT 1 FROM pg_catalog.aclexplode(n.nspacl) x WHERE x.privilege_type = 'CREATE' AND x.grantee = 0::pg_catalog.oid) \
          FROM pg_catalog.pg_namespace n WHERE {scope} ORDER BY n.nspname"
     )
 }
@@ -402,22 +396,58 @@ fn hides(row: [Option<String>; 12], login: &Login) -> Result<Hiding> {
     })
 }
 
+/// The sequences that columns of the tables draw from, wherever they are: how many there are,
+/// and then those that lack something.
 fn sequences(scope: &str) -> String {
+    const CLASS: &str = "'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid";
     const DRAW: &str = "pg_catalog.has_sequence_privilege(c.oid, 'USAGE, UPDATE')";
     const SEE: &str = "pg_catalog.has_sequence_privilege(c.oid, 'SELECT')";
+    let tables = "pg_catalog.pg_class t JOIN pg_catalog.pg_namespace n ON n.oid = t.relnamespace";
+    let grantor = GRANTOR.replace("n.oid", "m.oid");
     format!(
-        "SELECT n.nspname, c.relname, {GRANTOR}, {DRAW}, {SEE}, \
-         EXISTS (SELECT 1 FROM pg_catalog.pg_depend d \
-         WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid \
-         AND d.objid = c.oid AND d.deptype = 'i') \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind = 'S' AND {scope} AND CASE WHEN c.relkind = 'S' THEN NOT ({DRAW} AND {SEE}) END \
-         ORDER BY n.nspname, c.relname"
+        "WITH drawn AS (SELECT u.seq, pg_catalog.bool_and(u.identity) AS identity FROM ( \
+         SELECT d.objid AS seq, true AS identity FROM {tables} \
+         JOIN pg_catalog.pg_depend d ON d.refobjid = t.oid AND d.refclassid = {CLASS} AND d.classid = {CLASS} AND d.deptype = 'i' \
+         WHERE t.relkind IN ('r', 'p', 'f') AND {scope} \
+         UNION ALL SELECT d.refobjid, false FROM {tables} \
+         JOIN pg_catalog.pg_attrdef e ON e.adrelid = t.oid \
+         JOIN pg_catalog.pg_depend d ON d.objid = e.oid AND d.refclassid = {CLASS} \
+         AND d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid \
+         WHERE t.relkind IN ('r', 'p', 'f') AND {scope}) u \
+         JOIN pg_catalog.pg_class c ON c.oid = u.seq AND c.relkind = 'S' \
+         WHERE {OWN} GROUP BY u.seq) \
+         SELECT NULL AS schema, pg_catalog.count(*)::pg_catalog.text AS name, NULL, NULL, NULL, NULL FROM drawn \
+         UNION ALL SELECT m.nspname::pg_catalog.text, c.relname::pg_catalog.text, {grantor}::pg_catalog.text, \
+         ({DRAW})::pg_catalog.text, ({SEE})::pg_catalog.text, d.identity::pg_catalog.text \
+         FROM drawn d JOIN pg_catalog.pg_class c ON c.oid = d.seq JOIN pg_catalog.pg_namespace m ON m.oid = c.relnamespace \
+         WHERE CASE WHEN c.relkind = 'S' THEN NOT ({DRAW} AND {SEE}) END ORDER BY 1 NULLS FIRST, 2"
     )
 }
 
-/// For every role that has tables in a schema, owns it, or was granted the right to create in
-/// it: what the login will have on what that role creates there. What the login creates itself,
+/// A sequence; or, without a schema, how many there are.
+fn sequence(
+    [schema, name, grantor, draw, see, identity]: [Option<String>; 6],
+    login: &Login,
+    total: &mut u64,
+) -> Result<Option<Sequence>> {
+    let holds = |value: &Option<String>| value.as_deref() == Some("true");
+    let name = required(name)?;
+    let Some(schema) = schema else {
+        *total = name.parse().unwrap_or(0);
+        return Ok(None);
+    };
+    Ok(Some(Sequence {
+        schema,
+        name,
+        grantor: resolved(required(grantor)?, login),
+        draw: !holds(&draw),
+        see: !holds(&see),
+        identity: holds(&identity),
+    }))
+}
+
+/// For every role that owns a schema, has tables in it and may create more, was granted the right
+/// to, or logs in with the rights of one that was: what the login will have on what that role creates there. What the login creates itself,
 /// or a role whose rights it has, is left out.
 fn futures(scope: &str) -> String {
     let has = |kind: &str, privilege: &str| {
@@ -428,10 +458,12 @@ fn futures(scope: &str) -> String {
     format!(
         "SELECT n.nspname, r.rolname, {}, {}, {}, {}, {}, {} FROM ( \
          SELECT c.relnamespace AS schema, c.relowner AS role FROM pg_catalog.pg_class c WHERE {RELATIONS} AND {OWN} \
+         AND pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE') \
          UNION SELECT s.oid, CASE WHEN pg_catalog.pg_get_userbyid(s.nspowner) = 'pg_database_owner' \
          THEN (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) \
          ELSE s.nspowner END FROM pg_catalog.pg_namespace s \
-         UNION SELECT s.oid, x.grantee FROM pg_catalog.pg_namespace s, pg_catalog.aclexplode(s.nspacl) x \
+         UNION SELECT s.oid, g.oid FROM pg_catalog.pg_namespace s CROSS JOIN LATERAL pg_catalog.aclexplode(s.nspacl) x \
+         JOIN pg_catalog.pg_roles g ON g.oid = x.grantee OR (g.rolcanlogin AND NOT g.rolsuper AND pg_catalog.pg_has_role(g.oid, x.grantee, 'USAGE')) \
          WHERE x.privilege_type = 'CREATE' AND x.grantee <> 0::pg_catalog.oid) m \
          JOIN pg_catalog.pg_namespace n ON n.oid = m.schema \
          JOIN pg_catalog.pg_roles r ON r.oid = m.role \

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dagflux_guest::bindings::exports::dagflux::connector::relational::{Remedy, Severity};
+use dagflux_guest::bindings::exports::dagflux::connector::relational::Remedy;
 
 use super::Seen;
 use super::facts::{Hiding, Permits};
@@ -101,7 +101,7 @@ pub fn writing(seen: &Seen<'_>, found: &mut Findings<'_>) {
                 _ => (command.need, at_most_warning(grave(command.need))),
             });
         for (needs, grave) in by_severity(seen.asked, missing) {
-            in_order &= seen.asked.severity(grave) == Severity::Passed;
+            in_order = false;
             let commands: Vec<_> = WRITES
                 .iter()
                 .filter(|command| needs.contains(&command.need))

@@ -136,17 +136,14 @@ impl Plan<'_> {
     /// Privileges on what will be created: by the one who runs this, or by each owner.
     fn by_default(&mut self, kind: &str, privileges: &str, why: &str) {
         let (schema, user) = (self.schema.clone(), self.user.clone());
-        if self.owners.is_empty() {
-            self.add(
-                format!(
-                    "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {privileges} ON {kind} TO {user};"
-                ),
-                format!(
-                    "{why} It covers only what is created by the role that runs this; for other roles, it needs FOR ROLE."
-                ),
-            );
-            return;
-        }
+        self.add(
+            format!(
+                "ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT {privileges} ON {kind} TO {user};"
+            ),
+            format!(
+                "{why} It covers only what is created by the role that runs this; for other roles, it needs FOR ROLE."
+            ),
+        );
         for owner in self.owners {
             self.steps.push(SetUpStatement {
                 sql: format!(
@@ -154,7 +151,7 @@ impl Plan<'_> {
                     name(owner)
                 ),
                 why: format!(
-                    "{why} FOR ROLE names whose: without it, only what is created by the role that runs this would be covered."
+                    "The same for what {} creates.", name(owner)
                 ),
                 run_as: Some(owner.clone()),
                 optional: false,
@@ -164,7 +161,7 @@ impl Plan<'_> {
 
     /// What only an owner can do.
     fn ownership(&mut self, user: &str) {
-        const WHY: &str = "To ALTER tables in place, which only their owner can; no grant on a table gives that. The login could then do all that the owner can, dropping the tables included. Never with a superuser.";
+        const WHY: &str = "To ALTER tables in place, which only their owner can; no grant on a table gives that. The login could then do all that the owner can, dropping the tables included. Never with a superuser. A login that does not inherit (NOINHERIT) needs ALTER ROLE ... INHERIT before.";
         let owners: Vec<String> = match self.owners {
             [] => vec!["owner_of_the_tables".to_owned()],
             owners => owners.iter().map(|owner| name(owner)).collect(),

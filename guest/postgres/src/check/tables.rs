@@ -198,7 +198,7 @@ fn by_schema<'a>(seen: &Seen<'a>) -> HashMap<&'a str, Vec<&'a Holding>> {
 /// together, as the set-up has them.
 pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
     const NEEDS: [Need; 3] = [Need::Draw, Need::DrawIdentity, Need::SeeSequence];
-    let total = sum(seen, |holding| holding.sequences);
+    let total = usize::try_from(seen.facts.drawn).unwrap_or(usize::MAX);
     let sequences = &seen.facts.sequences;
     let lacks = |need: Need| {
         sequences.iter().any(|sequence| match need {
@@ -210,7 +210,7 @@ pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
     let missing: Vec<Need> = NEEDS.into_iter().filter(|need| lacks(*need)).collect();
     if missing.is_empty() {
         let message = match total {
-            0 => "there are none".to_owned(),
+            0 => "no column draws from one".to_owned(),
             _ => format!("{} may be used", all_of(total, "sequence")),
         };
         found.passed(&NEEDS, "sequences", message);
@@ -241,9 +241,12 @@ pub fn sequences(seen: &Seen<'_>, found: &mut Findings<'_>) {
                 .iter()
                 .map(|sequence| seen.shown(&sequence.schema, &sequence.name))
         ),
-        match missing.contains(&Need::Draw) {
-            true => "inserts into columns that draw from them fail",
-            false => "they cannot be advanced past values that an import brings along",
+        match missing.as_slice() {
+            [Need::Draw, ..] => "inserts into columns that draw from them fail",
+            [Need::DrawIdentity, ..] =>
+                "they cannot be advanced past values that an import brings along",
+            _ =>
+                "how far they are is only known once a value was drawn, so that importing values of their columns may leave gaps",
         }
     );
     let grave = missing
