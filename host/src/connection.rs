@@ -15,6 +15,7 @@ use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
 use crate::report::{CheckOptions, Report};
+use crate::retry::Retry;
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
@@ -33,6 +34,7 @@ pub struct Connection {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
     batch: BatchSize,
+    retry: Option<Retry>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -57,6 +59,7 @@ impl Connection {
             jobs,
             shared,
             batch: options.batch,
+            retry: options.retry,
         })
     }
 
@@ -281,6 +284,20 @@ impl Connection {
     ///
     /// As [`query`](Self::query), without the last two of its rules.
     pub async fn execute(&mut self, sql: &str) -> Result<Outcome> {
+        let mut tries = self.retry.as_ref().map(Retry::begin);
+        loop {
+            let error = match self.execute_once(sql).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => error,
+            };
+            match tries.as_mut().and_then(|tries| tries.after(&error)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    async fn execute_once(&mut self, sql: &str) -> Result<Outcome> {
         let sql = sql.to_owned();
         self.request(|session| {
             async move {

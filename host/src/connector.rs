@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
 use crate::policy::{Limits, Policy, imports};
 use crate::report::{Purpose, SetUpNames, SetUpStatement};
+use crate::retry::Retry;
 use crate::secrets::SecretProvider;
 use crate::state::State;
 use crate::types::ConnectOptions;
@@ -445,9 +446,21 @@ impl Connector {
         secrets: impl SecretProvider,
         options: ConnectOptions,
     ) -> Result<Connection> {
-        let broker = Arc::new(self.broker(&config, secrets, false).await?);
-        let opened = Connection::open(self.clone(), broker.clone(), options).await;
-        opened.map_err(|error| error.while_connecting(broker.progress()))
+        let secrets: Arc<dyn SecretProvider> = Arc::new(secrets);
+        let mut tries = options.retry.as_ref().map(Retry::begin);
+        loop {
+            // Each try has a login of its own.
+            let broker = Arc::new(self.broker(&config, secrets.clone(), false).await?);
+            let opened = Connection::open(self.clone(), broker.clone(), options.clone()).await;
+            let error = match opened {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error.while_connecting(broker.progress()),
+            };
+            match tries.as_mut().and_then(|tries| tries.after(&error)) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(error),
+            }
+        }
     }
 
     /// Looks at the certificates that the server shows, without logging in, and whether they would
@@ -463,7 +476,7 @@ impl Connector {
         config: &Config,
         secrets: impl SecretProvider,
     ) -> Result<Presented> {
-        let broker = self.broker(config, secrets, true).await?;
+        let broker = self.broker(config, Arc::new(secrets), true).await?;
         let endpoint = broker
             .endpoint
             .clone()
@@ -482,12 +495,12 @@ impl Connector {
     async fn broker(
         &self,
         config: &Config,
-        secrets: impl SecretProvider,
+        secrets: Arc<dyn SecretProvider>,
         only_looked: bool,
     ) -> Result<Broker> {
         let (descriptor, host) = (&self.inner.descriptor, &self.inner.host);
         let granted = (&host.policy, &host.limits);
-        Broker::new(descriptor, config, Arc::new(secrets), granted, only_looked).await
+        Broker::new(descriptor, config, secrets, granted, only_looked).await
     }
 }
 

@@ -35,6 +35,7 @@ mod password_file;
 pub mod policy;
 mod registry;
 mod report;
+mod retry;
 mod secrets;
 mod session;
 mod settings;
@@ -62,6 +63,7 @@ pub use report::{
     CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,
     Verdict,
 };
+pub use retry::{Again, Retry, Tries};
 pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use step::ConnectStep;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::bindings;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::error::{Error, ErrorKind};
+use crate::retry::Retry;
 
 /// The name of a table, with or without its schema.
 ///
@@ -163,7 +164,7 @@ impl From<BatchSize> for wit::BatchSize {
 }
 
 /// How a connection behaves beside what its configuration says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnectOptions {
     /// The name under which the server lists the connection. Default: `dagflux`.
@@ -173,6 +174,9 @@ pub struct ConnectOptions {
     pub statement_timeout: Option<Duration>,
     /// How large a batch may become.
     pub batch: BatchSize,
+    /// Whether to try again where nothing can have happened: to connect, and to
+    /// [`execute`](crate::Connection::execute). Default: no.
+    pub retry: Option<Retry>,
 }
 
 impl Default for ConnectOptions {
@@ -181,6 +185,7 @@ impl Default for ConnectOptions {
             application_name: "dagflux".to_owned(),
             statement_timeout: None,
             batch: BatchSize::default(),
+            retry: None,
         }
     }
 }
@@ -195,6 +200,12 @@ impl ConnectOptions {
     /// Sets how long a statement may run.
     pub fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets whether, and for how long, to try again.
+    pub fn with_retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
         self
     }
 

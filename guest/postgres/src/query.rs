@@ -59,16 +59,16 @@ enum Progress {
     Complete,
 }
 
-/// What the failure of a statement says of its effect.
-fn judged(error: Error, lost: bool, progress: Progress) -> Error {
+/// What the failure of a statement says of its effect. One that is `atomic` has none.
+fn judged(error: Error, lost: bool, progress: Progress, atomic: bool) -> Error {
     let retryable = error.as_record().retryable;
     // A server that says why it ends the connection has not carried the statement out.
     let told = retryable && progress < Progress::Complete;
     if lost && !told {
         return outcome_unknown(&error);
     }
-    // A procedure, or a command such as VACUUM, commits on its way.
-    if progress == Progress::Sent || !retryable {
+    let rolled_back = atomic && !lost && error.kind() == ErrorKind::Conflict;
+    if progress == Progress::Sent || !retryable || rolled_back {
         return error;
     }
     let error = error.not_retryable();
@@ -77,6 +77,59 @@ fn judged(error: Error, lost: bool, progress: Progress) -> Error {
             "run the statement again; if it commits on its way, as a procedure may, look first how far it came",
         ),
         _ => error,
+    }
+}
+
+/// Whether a statement is carried out as a whole or not at all. A procedure, or a command such as
+/// VACUUM, commits on its way; what begins with one of these words cannot.
+fn is_atomic(sql: &str) -> bool {
+    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+    loop {
+        rest = if let Some(comment) = rest.strip_prefix("--") {
+            comment.split_once('\n').map_or("", |(_, after)| after)
+        } else if rest.starts_with("/*") {
+            after_comment(rest)
+        } else {
+            break;
+        }
+        .trim_start_matches(|c: char| c.is_whitespace() || c == '(');
+    }
+    let end = rest
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(rest.len());
+    let word = rest.get(..end).unwrap_or_default();
+    [
+        "select", "insert", "update", "delete", "merge", "with", "values", "table",
+    ]
+    .iter()
+    .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// What follows the comment that `text` begins with; they nest.
+fn after_comment(text: &str) -> &str {
+    let mut depth = 0_u32;
+    let mut rest = text;
+    loop {
+        rest = match (rest.strip_prefix("/*"), rest.strip_prefix("*/")) {
+            (Some(inner), _) => {
+                depth = depth.saturating_add(1);
+                inner
+            }
+            (None, Some(outer)) => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    return outer;
+                }
+                outer
+            }
+            (None, None) => {
+                let mut chars = rest.chars();
+                if chars.next().is_none() {
+                    return "";
+                }
+                chars.as_str()
+            }
+        };
     }
 }
 
@@ -124,6 +177,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
     session.sync();
+    let atomic = is_atomic(sql);
     let mut settings = with_settings;
     let mut progress = Progress::Sent;
     let mut outcome = None;
@@ -131,7 +185,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
     loop {
         let message = session
             .receive()
-            .map_err(|error| judged(error, session.is_lost(), progress))?;
+            .map_err(|error| judged(error, session.is_lost(), progress, atomic))?;
         match message {
             Message::CommandComplete(_) if settings => settings = false,
             Message::BindComplete if settings => {}
@@ -185,4 +239,33 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
         .with_hint("send the statement that does the work by itself: it takes effect at once"));
     }
     outcome.ok_or_else(|| outcome_unknown(&unexpected("in place of what the statement did")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_atomic;
+
+    #[test]
+    fn what_cannot_commit_on_its_way() {
+        for sql in [
+            "UPDATE t SET a = 1",
+            "  with x as (select 1) delete from t",
+            "-- why\n/* what */ Insert into t values (1)",
+            "(SELECT f())",
+        ] {
+            assert!(is_atomic(sql), "{sql}");
+        }
+        for sql in [
+            "CALL p()",
+            "DO $$ BEGIN END $$",
+            "VACUUM t",
+            "CREATE INDEX CONCURRENTLY i ON t (a)",
+            "/* a /* b */ SELECT */ CALL p()",
+            "-- SELECT",
+            "",
+            "selection",
+        ] {
+            assert!(!is_atomic(sql), "{sql}");
+        }
+    }
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use dagflux_host::{ConnectOptions, Connection, ConnectionString, Connector, Host, Presented};
+use dagflux_host::{
+    ConnectOptions, Connection, ConnectionString, Connector, Host, Presented, Retry,
+};
 
 use crate::args::Global;
 use crate::connections::faults::{self, Checked};
@@ -136,6 +138,18 @@ impl Context {
         .await
     }
 
+    /// For how long to try again; says so each time. None if that was not asked for.
+    pub fn retry(&self) -> Option<Retry> {
+        let json = self.json;
+        Some(Retry::within(self.global.retry?).with_notice(move |again| {
+            if !json {
+                let wait = crate::output::duration(again.wait);
+                let error = crate::output::printable(&again.error.to_string());
+                eprintln!("{error}; trying again in {wait} ({})", again.number);
+            }
+        }))
+    }
+
     /// Opens the connection called `name`.
     ///
     /// # Errors
@@ -154,6 +168,9 @@ impl Context {
             .with_application_name(application_name.unwrap_or(APPLICATION_NAME.to_owned()));
         if let Some(limit) = self.global.statement_timeout {
             options = options.with_statement_timeout(limit);
+        }
+        if let Some(retry) = self.retry() {
+            options = options.with_retry(retry);
         }
         tracing::debug!("connecting");
         let connection = or_interrupt(None, async {

@@ -503,7 +503,7 @@ fn a_change_without_an_answer_has_an_unknown_outcome() {
             ErrorKind::ServerShutdown,
             false,
         ),
-        (vec![bound.clone(), deadlock], ErrorKind::Conflict, false),
+        (vec![bound.clone(), deadlock], ErrorKind::Conflict, true),
         (vec![told.clone()], ErrorKind::OutcomeUnknown, false),
         (vec![told, going], ErrorKind::OutcomeUnknown, false),
         (

@@ -64,6 +64,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub statement_timeout: Option<Duration>,
 
+    /// For how long to try again, where nothing can have happened: 30s, 5m
+    ///
+    /// A server that refuses connections, has too many or is starting up, and a change or an import that
+    /// lost against another transaction. Not a wrong password, a certificate, or a time limit.
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub retry: Option<Duration>,
+
     /// Where a connection is given by a URL: take what is not in it from PG* variables and ~/.pgpass
     ///
     /// As psql would. In the connection file, `libpq = true` says so.

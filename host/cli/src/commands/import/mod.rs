@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arrow_array::RecordBatch;
-use dagflux_host::Connection;
+use dagflux_host::{Connection, ErrorKind};
 use tokio::sync::mpsc;
 
 use self::summary::Imported;
@@ -48,13 +48,36 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// not known.
 pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
     args.checked()?;
-    let (source, format, bytes) = open(&args)?;
-    let given = types::given(&args, format)?;
+    let mut tries = context.retry().map(|retry| retry.begin());
+    loop {
+        let error = match attempt(context, &args).await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        // What lost against another transaction was rolled back, and the file is still there.
+        let conflict = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<dagflux_host::Error>())
+            .filter(|error| error.kind() == ErrorKind::Conflict && args.file != Path::new("-"));
+        let wait = tries
+            .as_mut()
+            .zip(conflict)
+            .and_then(|(tries, error)| tries.after(error));
+        match wait {
+            Some(wait) => or_interrupt(None, async { Ok(tokio::time::sleep(wait).await) }).await?,
+            None => return Err(error),
+        }
+    }
+}
+
+async fn attempt(context: &Context, args: &ImportArgs) -> anyhow::Result<()> {
+    let (source, format, bytes) = open(args)?;
+    let given = types::given(args, format)?;
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
     let commit = Commit::default();
     let mut imported = or_interrupt_commit(canceller, &commit, async {
-        let imported = import(&mut connection, &args, source, format, &given, &commit).await;
+        let imported = import(&mut connection, args, source, format, &given, &commit).await;
         imported.map_err(|error| match output::error::exit(&error) {
             // Then rows may have been imported.
             Some(Exit::OutcomeUnknown) => error,
@@ -73,11 +96,11 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
         });
         let columns = columns.await.unwrap_or_default();
         close(connection).await;
-        let summary = summary::for_machines(&args, &imported, &given, &columns, &receipt);
+        let summary = summary::for_machines(args, &imported, &given, &columns, &receipt);
         return output::json(&summary);
     }
     close(connection).await;
-    summary::for_people(&args, &imported, &receipt);
+    summary::for_people(args, &imported, &receipt);
     Ok(())
 }
 
