@@ -158,6 +158,9 @@ fn next_step(kind: ErrorKind, report: &Report) -> String {
         ErrorKind::Authentication if is_unencrypted_refusal(report) => {
             "turn Use SSL on: the server does not take this login over a connection that is not encrypted; or have its pg_hba.conf admit this machine, user and database without encryption".into()
         }
+        ErrorKind::Authentication if is_encrypted_refusal(report) => {
+            "the server's pg_hba.conf admits this machine, user and database over an encrypted connection by no rule: have it say `host` or `hostssl` in place of `hostnossl`; turn Use SSL off only if the network to the server can be trusted".into()
+        }
         ErrorKind::Authentication if report.message.contains("pg_hba.conf") => {
             "have the server's pg_hba.conf, or the provider's firewall rules, admit this machine, user and database".into()
         }
@@ -228,6 +231,13 @@ fn is_unencrypted_refusal(report: &Report) -> bool {
     let message = &report.message;
     message.contains("pg_hba.conf")
         && (message.contains("no encryption") || message.contains("SSL off"))
+}
+
+/// "no pg_hba.conf entry ... SSL encryption" (from 14) or "SSL on" (before).
+fn is_encrypted_refusal(report: &Report) -> bool {
+    let message = &report.message;
+    message.contains("no pg_hba.conf entry")
+        && (message.contains("SSL encryption") || message.contains("SSL on"))
 }
 
 /// What to grant, where nothing more is known than the server's text.

@@ -6,6 +6,7 @@ mod journey;
 mod matrix;
 mod middle;
 mod pooler;
+mod retry;
 mod sample;
 mod secrecy;
 mod settings;

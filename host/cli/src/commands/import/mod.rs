@@ -64,7 +64,13 @@ pub async fn run(context: &Context, args: ImportArgs) -> anyhow::Result<()> {
             .zip(conflict)
             .and_then(|(tries, error)| tries.after(error));
         match wait {
-            Some(wait) => or_interrupt(None, async { Ok(tokio::time::sleep(wait).await) }).await?,
+            Some(wait) => {
+                let waited = async {
+                    tokio::time::sleep(wait).await;
+                    Ok(())
+                };
+                or_interrupt(None, waited).await?;
+            }
             None => return Err(error),
         }
     }
