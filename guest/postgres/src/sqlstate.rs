@@ -296,7 +296,9 @@ pub fn about_schema(error: Error, privilege: &str, schema: &str, user: &str) -> 
 /// Adds to a login that is not permitted the statement that permits it, as the attribute
 /// `remedy`.
 pub fn about_login(error: Error, report: &Report, database: &str, user: &str) -> Error {
-    // The function that looks: its message may be in any language.
+    // The function that looks: its message may be in any language. One function has several
+    // reasons for 28000, and only the message tells them apart; in another language, the hint
+    // is left out rather than wrong.
     let (who, statement) = match (report.code.as_str(), report.routine.as_deref()) {
         ("42501", Some("CheckMyDatabase")) => (
             "the owner of the database or a superuser",

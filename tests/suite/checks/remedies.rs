@@ -187,7 +187,7 @@ async fn a_standby_sends_its_statements_to_the_primary() -> Result<()> {
     let config = config.with("port", standby.port());
     let connector = fixture::postgres().await?;
     let mut connection = connector
-        .connect(config, secrets, Default::default())
+        .connect(config, secrets, ConnectOptions::default())
         .await?;
     let report = connection.check(asked(Purpose::Source)).await?;
     assert_eq!(finding(&report, "reading")?.severity, Severity::Failed);

@@ -48,6 +48,25 @@ async fn ten_thousand_tables_in_two_hundred_schemas() -> Result<()> {
                  ALTER TABLE s2.t1 ENABLE ROW LEVEL SECURITY; CREATE SEQUENCE s2.s",
             )
             .await?;
+        // Others who create in every schema, and views of theirs over what is closed to them.
+        let (owners, views) = (schemas / 10 + 1, schemas * 5);
+        client
+            .batch_execute(&format!(
+                "CREATE SCHEMA v; GRANT USAGE ON SCHEMA v TO dagflux;
+                 DO $$ DECLARE owner text; BEGIN FOR n IN 1..{owners} LOOP
+                     owner := format('scale_{schemas}_%s', n); EXECUTE 'CREATE ROLE ' || owner || ' LOGIN';
+                     FOR s IN 1..{schemas} LOOP
+                         EXECUTE format('GRANT CREATE ON SCHEMA s%s TO %I', s, owner);
+                         EXECUTE format('ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA s%s GRANT SELECT ON TABLES TO dagflux', owner, s);
+                     END LOOP;
+                 END LOOP;
+                 FOR n IN 1..{views} LOOP
+                     EXECUTE format('CREATE VIEW v.v%s AS SELECT id FROM s%s.t3', n, 1 + n % {schemas});
+                     EXECUTE format('ALTER VIEW v.v%s OWNER TO scale_{schemas}_%s', n, 1 + n % {owners});
+                 END LOOP; END $$;
+                 GRANT SELECT ON ALL TABLES IN SCHEMA v TO dagflux"
+            ))
+            .await?;
         let mut connection = fixture::connect(&database).await?;
         let all = CheckOptions::new()
             .with_purposes(Purpose::ALL)
@@ -63,7 +82,8 @@ async fn ten_thousand_tables_in_two_hundred_schemas() -> Result<()> {
         let total = schemas * tables;
         let reading = finding(&report, "reading")?;
         // A grant on every column is as good as one on the table.
-        let message = format!("SELECT is missing on 1 of {total} tables: s1.t2");
+        let relations = total + views;
+        let message = format!("SELECT is missing on 1 of {relations} tables: s1.t2");
         assert_eq!(
             (reading.severity, reading.message.as_str()),
             (Severity::Failed, message.as_str())
@@ -72,6 +92,8 @@ async fn ten_thousand_tables_in_two_hundred_schemas() -> Result<()> {
             statements(reading),
             ["GRANT SELECT ON TABLE s1.t2 TO dagflux;"]
         );
+        let beneath = finding(&report, "views")?;
+        assert_eq!(beneath.severity, Severity::Failed, "{beneath:?}");
         let writing = finding(&report, "writing")?;
         assert!(
             writing

@@ -277,7 +277,7 @@ async fn a_set_up_goes_to_psql_as_it_is_printed() -> Result<()> {
             .flatten()
             .filter(optional)
             .count(),
-        1
+        2
     );
     let (_, error) = desk.fail(&["setup-sql", "--for", "all", "--user", "x"], 2)?;
     assert_eq!(error["kind"], "usage");

@@ -17,8 +17,6 @@ pub struct Login {
     pub database: String,
     /// The owner of the database.
     pub database_owner: String,
-    /// A superuser, for what only one can do.
-    pub administrator: String,
     /// Whether it may create temporary tables.
     pub temporary: bool,
     /// Whether the server is a replica, on which nothing can change.

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`need`] | what each purpose needs, and how grave it is when that is missing |
-//! | [`facts`], [`questions`] | what is known of login and database; asking for it, in a constant number of statements |
+//! | [`facts`], [`questions`], [`policies`] | what is known of login and database; asking for it, in a constant number of statements |
 //! | [`access`], [`tables`], [`rows`], [`beyond`], [`future`] | what is missing, as findings |
 //! | [`grants`] | the statements that give it, for the roles that must run them |
 //! | [`set_up`] | the same for a login that does not exist yet |
@@ -14,6 +14,7 @@ pub mod facts;
 pub mod future;
 pub mod grants;
 pub mod need;
+pub mod policies;
 pub mod questions;
 pub mod rows;
 pub mod set_up;

@@ -5,16 +5,14 @@ use std::collections::HashMap;
 
 use dagflux_guest::Result;
 
-use super::facts::{
-    Beyond, Facts, Future, Hiding, Holding, Lack, Login, Permits, Policies, Schema, Sequence, Table,
-};
+use super::facts::{Beyond, Facts, Future, Holding, Lack, Login, Schema, Sequence, Table};
 use super::need::{Asked, Need};
+use super::policies::{hides, hiding};
 use crate::catalog::{NOT_SYSTEM, columns_of, is_true, required};
 use crate::protocol::backend::TextRow;
 use crate::session::Session;
 
 const LOGIN: &str = "SELECT r.rolname, r.rolinherit, d.datname, pg_catalog.pg_get_userbyid(d.datdba), \
-    pg_catalog.pg_get_userbyid(10::pg_catalog.oid), \
     pg_catalog.has_database_privilege(d.oid, 'TEMPORARY'), pg_catalog.pg_is_in_recovery(), \
     pg_catalog.current_setting('default_transaction_read_only') = 'on', \
     EXISTS (SELECT 1 FROM pg_catalog.pg_settings s WHERE s.name = 'default_transaction_read_only' \
@@ -34,7 +32,7 @@ const OWN: &str = "c.oid NOT IN (SELECT e.objid FROM pg_catalog.pg_depend e \
 
 /// The role that grants on something: its owner, or, where that cannot reach into the schema, a
 /// superuser.
-const GRANTOR: &str = "pg_catalog.pg_get_userbyid(CASE WHEN pg_catalog.has_schema_privilege(c.relowner, n.oid, 'USAGE') \
+pub const GRANTOR: &str = "pg_catalog.pg_get_userbyid(CASE WHEN pg_catalog.has_schema_privilege(c.relowner, n.oid, 'USAGE') \
     THEN c.relowner ELSE 10::pg_catalog.oid END)";
 
 /// Asks for everything.
@@ -116,7 +114,7 @@ fn each<const N: usize, T>(
 }
 
 /// The role that acts for the owner: `pg_database_owner` is whoever owns the database.
-fn resolved(owner: String, login: &Login) -> String {
+pub fn resolved(owner: String, login: &Login) -> String {
     match owner.as_str() {
         "pg_database_owner" => login.database_owner.clone(),
         _ => owner,
@@ -129,7 +127,6 @@ fn login(rows: Vec<TextRow>) -> Result<Login> {
         inherits,
         database,
         database_owner,
-        administrator,
         temporary,
         replica,
         read_only,
@@ -142,7 +139,6 @@ fn login(rows: Vec<TextRow>) -> Result<Login> {
         inherits: is_true(&inherits),
         database: required(database)?,
         database_owner: required(database_owner)?,
-        administrator: required(administrator)?,
         temporary: is_true(&temporary),
         replica: is_true(&replica),
         read_only: is_true(&read_only),
@@ -320,82 +316,6 @@ fn by_column(row: TextRow, tables: &mut [Table], numbers: &HashMap<String, usize
     Ok(())
 }
 
-/// What the policies of a table come to for a role: for each command, what those permit that
-/// permit anything, and whether others restrict that.
-fn policies(table: &str, reader: &str) -> String {
-    let of = |command: char, given: &str, open: &str| {
-        let of = format!("p.polcmd IN ('{command}', '*')");
-        let permissive = format!("p.polpermissive AND {of} AND {given} IS NOT NULL");
-        format!(
-            "CASE WHEN pg_catalog.bool_or({permissive} AND {open}) THEN 'all' \
-             WHEN pg_catalog.bool_or({permissive}) THEN 'some' ELSE 'none' END AS permits_{command}, \
-             COALESCE(pg_catalog.bool_or(NOT p.polpermissive AND {of} AND NOT COALESCE({open}, true)), false) AS restricts_{command}"
-        )
-    };
-    // What may be changed is what may be seen to be changed, and may be there afterwards.
-    let uses = "p.uses = 'true'";
-    let both = format!("{uses} AND p.checks = 'true'");
-    format!(
-        "SELECT {}, {}, {}, {} FROM (SELECT p.polcmd, p.polpermissive, \
-         pg_catalog.pg_get_expr(p.polqual, p.polrelid) AS uses, \
-         COALESCE(pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid), pg_catalog.pg_get_expr(p.polqual, p.polrelid)) AS checks \
-         FROM pg_catalog.pg_policy p WHERE p.polrelid = {table} \
-         AND EXISTS (SELECT 1 FROM pg_catalog.unnest(p.polroles) AS r (oid) \
-         WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role({reader}, r.oid, 'USAGE'))) p",
-        of('r', "p.uses", uses),
-        of('a', "p.checks", "p.checks = 'true'"),
-        of('w', "p.uses", &both),
-        of('d', "p.uses", uses),
-    )
-}
-
-fn hiding(scope: &str) -> String {
-    format!(
-        "SELECT n.nspname, c.relname, {GRANTOR}, \
-         (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, E'\\n') FROM pg_catalog.pg_policy p WHERE p.polrelid = c.oid), l.* \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-         CROSS JOIN LATERAL ({}) l \
-         WHERE c.relrowsecurity AND {scope} AND pg_catalog.row_security_active(c.oid) \
-         ORDER BY n.nspname, c.relname",
-        policies("c.oid", "current_user")
-    )
-}
-
-fn hides(row: [Option<String>; 12], login: &Login) -> Result<Hiding> {
-    let [
-        schema,
-        name,
-        grantor,
-        names,
-        select,
-        select_restricted,
-        insert,
-        insert_restricted,
-        update,
-        update_restricted,
-        delete,
-        delete_restricted,
-    ] = row;
-    let policies = |permits: Option<String>, restricted: Option<String>| Policies {
-        permits: match permits.as_deref() {
-            Some("all") => Permits::All,
-            Some("some") => Permits::Some,
-            _ => Permits::Nothing,
-        },
-        restricted: is_true(&restricted),
-    };
-    Ok(Hiding {
-        schema: required(schema)?,
-        name: required(name)?,
-        grantor: resolved(required(grantor)?, login),
-        select: policies(select, select_restricted),
-        insert: policies(insert, insert_restricted),
-        update: policies(update, update_restricted),
-        delete: policies(delete, delete_restricted),
-        names: names.unwrap_or_default(),
-    })
-}
-
 /// The sequences that columns of the tables draw from, wherever they are: how many there are,
 /// and then those that lack something.
 fn sequences(scope: &str) -> String {
@@ -457,8 +377,9 @@ fn futures(scope: &str) -> String {
     };
     format!(
         "SELECT n.nspname, r.rolname, {}, {}, {}, {}, {}, {} FROM ( \
-         SELECT c.relnamespace AS schema, c.relowner AS role FROM pg_catalog.pg_class c WHERE {RELATIONS} AND {OWN} \
-         AND pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE') \
+         SELECT q.schema, q.role FROM (SELECT DISTINCT c.relnamespace AS schema, c.relowner AS role \
+         FROM pg_catalog.pg_class c WHERE {RELATIONS} AND {OWN}) q \
+         WHERE pg_catalog.has_schema_privilege(q.role, q.schema, 'CREATE') \
          UNION SELECT s.oid, CASE WHEN pg_catalog.pg_get_userbyid(s.nspowner) = 'pg_database_owner' \
          THEN (SELECT b.datdba FROM pg_catalog.pg_database b WHERE b.datname = pg_catalog.current_database()) \
          ELSE s.nspowner END FROM pg_catalog.pg_namespace s \

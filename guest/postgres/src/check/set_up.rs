@@ -127,6 +127,14 @@ impl Plan<'_> {
                 "To load rows from elsewhere into temporary tables for a join. Everyone may by default; this makes it hold also where that was revoked (REVOKE ... FROM PUBLIC).",
             );
         }
+        if wants(Need::Delete) {
+            self.steps.push(SetUpStatement {
+                sql: format!("GRANT TRUNCATE ON ALL TABLES IN SCHEMA {schema} TO {user};"),
+                why: "To empty tables by TRUNCATE in SQL of your own; DELETE does without. It goes past triggers and policies for rows.".into(),
+                run_as: None,
+                optional: true,
+            });
+        }
         if wants(Need::Own) {
             self.ownership(&user);
         }
