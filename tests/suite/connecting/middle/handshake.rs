@@ -1,5 +1,6 @@
 //! What can be done to the handshake.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,8 +8,9 @@ use dagflux_host::ErrorKind;
 use dagflux_test_support::{Database, ServerCertificate};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
-use super::{Middle, acceptor, refused, request, strict};
+use super::{Middle, acceptor, configuration, refused, request, strict};
 use crate::assertions::{failure, query, still_works};
 use crate::connecting::Way;
 use crate::connecting::stage::{LOGIN, Stage};
@@ -236,6 +238,31 @@ async fn the_line_is_cut() -> Result<()> {
             .await?;
     refused(&middle.on(&stage.way()), ErrorKind::ConnectionLost).await?;
     middle.heard_only_the_request().await?;
+    Ok(())
+}
+
+/// A server that sends what weighs little and costs much, and nothing else, is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn session_tickets_come_without_end() -> Result<()> {
+    let stage = Stage::new().await?;
+    let identity = stage.certificates.server(ServerCertificate::Good)?;
+    let mut config = configuration(&identity)?;
+    config.send_tls13_tickets = 3000;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let middle = Middle::start(move |mut client, heard| {
+        let acceptor = acceptor.clone();
+        async move {
+            request(&mut client, &heard).await?;
+            client.write_all(b"S").await?;
+            let mut client = acceptor.accept(client).await?;
+            heard.rest(&mut client).await;
+            Ok(())
+        }
+    })
+    .await?;
+    let way = middle.on(&stage.way()).with("connect_timeout", 30_i64);
+    // Not the time limit, which would be what a thread that is kept busy runs into.
+    refused(&way, ErrorKind::ConnectionLost).await?;
     Ok(())
 }
 

@@ -186,15 +186,19 @@ async fn request(stream: &mut TcpStream, heard: &Heard) -> Result<()> {
     Ok(())
 }
 
-/// The configuration of a server with this certificate.
+/// What a server with this certificate speaks.
 fn acceptor(identity: &Identity) -> Result<TlsAcceptor> {
+    Ok(TlsAcceptor::from(Arc::new(configuration(identity)?)))
+}
+
+/// The configuration of a server with this certificate.
+fn configuration(identity: &Identity) -> Result<ServerConfig> {
     let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
         .collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
-    let config = ServerConfig::builder()
+    Ok(ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(chain, key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+        .with_single_cert(chain, key)?)
 }
 
 /// A client that trusts the authority.
