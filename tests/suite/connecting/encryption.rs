@@ -8,6 +8,7 @@ use dagflux_test_support::{
     Certificates, Identity, SERVER_NAME, Server, ServerCertificate, ServerOptions,
 };
 use futures_util::TryStreamExt;
+use rcgen::{CertificateParams, Issuer, KeyPair};
 
 use super::Way;
 use crate::fixture;
@@ -233,6 +234,39 @@ async fn a_certificate_that_is_its_own_ca_can_be_given_as_one() -> Result<()> {
     let error = refusal(&way.at("elsewhere.test")).await?;
     assert_eq!(error.kind(), ErrorKind::Tls);
     assert!(told(&error).contains("made out to"), "{error}");
+    Ok(())
+}
+
+/// A certificate of a server, given as CA so that it is trusted, and one for another name that was
+/// signed with its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_trusted_cannot_vouch_for_others() -> Result<()> {
+    let key = KeyPair::generate()?;
+    let own = CertificateParams::new(vec!["another.test".to_owned()])?;
+    let trusted = own.self_signed(&key)?.pem();
+    let forged_key = KeyPair::generate()?;
+    let forged = CertificateParams::new(vec![SERVER_NAME.to_owned()])?
+        .signed_by(&forged_key, &Issuer::new(own, key))?;
+    let identity = Identity {
+        certificate: forged.pem(),
+        key: forged_key.serialize_pem(),
+        der: forged.der().to_vec(),
+    };
+    let server = Server::start(&ServerOptions::new().with_tls(identity)).await?;
+    let database = server.database("forged").await?;
+    let way = Way::to(&database)
+        .at(SERVER_NAME)
+        .with_secret("host_address", server.host())
+        .with("ssl_ca", trusted);
+    for way in [
+        way.clone().with("use_ssl", true),
+        way.clone().with("ssl_mode", "verify-full"),
+        way.clone().with("ssl_mode", "verify-ca"),
+        way.with("ssl_mode", "require"),
+    ] {
+        let error = refusal(&way).await?;
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    }
     Ok(())
 }
 

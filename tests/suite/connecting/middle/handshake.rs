@@ -76,6 +76,17 @@ async fn a_wrong_password_is_not_tried_in_the_clear() -> Result<()> {
     let way = middle.on(&stage.in_mode("prefer"));
     let wrong = way.clone().logging_in(LOGIN, "wrong");
     refused(&wrong, ErrorKind::Authentication).await?;
+    // Nor a right one of a role that may not log in, which the server says only then.
+    let admin = stage.server.sql("postgres").await?;
+    admin
+        .batch_execute("CREATE ROLE no_login NOLOGIN PASSWORD 'no_login'")
+        .await?;
+    let nobody = way.clone().logging_in("no_login", "no_login");
+    let error = refused(&nobody, ErrorKind::Authentication).await?;
+    assert!(
+        error.to_string().contains("not permitted to log in"),
+        "{error}"
+    );
     let mut connection = way.connect().await?;
     still_works(&mut connection).await;
     connection.close().await?;
@@ -262,6 +273,7 @@ async fn session_tickets_come_without_end() -> Result<()> {
     .await?;
     let way = middle.on(&stage.way()).with("connect_timeout", 30_i64);
     // Not the time limit, which would be what a thread that is kept busy runs into.
+    // Here it is rustls that gives up, since these messages run on from record to record.
     refused(&way, ErrorKind::ConnectionLost).await?;
     Ok(())
 }
