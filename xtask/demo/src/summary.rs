@@ -24,7 +24,7 @@ impl fmt::Display for Summary {
         let mark = style("✓").green();
         for shown in [
             "a connector loaded from a file, and described before any connection",
-            "a login by SCRAM-SHA-256 with a password the connector never held",
+            "a login by SCRAM-SHA-256, bound to an encrypted channel, with a password the connector never held",
             "discovery: tables and views, columns, types and keys",
             "a preview, a query, and a statement that the server itself refused to let change anything",
             "errors that end with the next step",
