@@ -54,7 +54,15 @@ fn ownership_is_for_someone_to_decide() {
     let steps = set_up(&[Purpose::InPlace], &names(&["app", "etl"])).unwrap();
     let optional: Vec<_> = steps.iter().filter(|step| step.optional).collect();
     let sql: Vec<_> = optional.iter().map(|step| step.sql.as_str()).collect();
-    assert_eq!(sql, ["GRANT app TO \"Ada L\";", "GRANT etl TO \"Ada L\";"]);
+    let truncate = "GRANT TRUNCATE ON ALL TABLES IN SCHEMA public TO \"Ada L\";";
+    assert_eq!(
+        sql,
+        [
+            truncate,
+            "GRANT app TO \"Ada L\";",
+            "GRANT etl TO \"Ada L\";"
+        ]
+    );
     for purpose in [Purpose::Source, Purpose::NewTable, Purpose::Join] {
         let steps = set_up(&[purpose], &names(&["app"])).unwrap();
         assert!(steps.iter().all(|step| !step.optional));
