@@ -502,3 +502,35 @@ fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
     let keep_alive = keep_alive.with_retries(KEEP_ALIVE_RETRIES);
     socket.set_tcp_keepalive(&keep_alive)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_turn_ipv6_first() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let v4 = listener.local_addr().unwrap();
+        let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v4.port()));
+        let upgrade = TlsUpgrade {
+            request: Vec::new(),
+            accepted: Vec::new(),
+            refused: Vec::new(),
+        };
+        let target = Target {
+            host: "db.test",
+            port: v4.port(),
+            address: None,
+            upgrade: &upgrade,
+            keep_alive: None,
+        };
+        let time = Duration::from_secs(10);
+        let endpoint = Endpoint::new(target, None, NetworkPolicy::default(), time, Arc::default());
+        assert_eq!(endpoint.pin(vec![v4, v6, v4]).unwrap(), [v6, v4]);
+        // Nothing listens at the first.
+        endpoint.dial().await.unwrap();
+        assert_eq!(endpoint.reached(), Some(v4));
+        drop(listener);
+        assert_eq!(endpoint.dial().await.err(), Some(DialError::Refused));
+    }
+}
