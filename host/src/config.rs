@@ -234,7 +234,7 @@ fn unknown_field(name: &str, descriptor: &Descriptor) -> String {
 /// The name that `given` was most likely meant to be.
 pub(crate) fn nearest<'k>(given: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
     known
-        .map(|known| (distance(given, known), known))
+        .map(|known| (strsim::levenshtein(given, known), known))
         .min()
         .filter(|(distance, known)| *distance <= known.len().div_ceil(3).max(1))
         .map(|(_, known)| known)
@@ -279,26 +279,4 @@ fn value_fault(field: &Field, value: &Value) -> Option<Fault> {
         }
         _ => None,
     }
-}
-
-/// The number of edits between two names (Levenshtein), for a suggestion.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i.saturating_add(1);
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, y) in row.iter_mut().skip(1).zip(&b) {
-            let substituted = diagonal.saturating_add(usize::from(x != *y));
-            diagonal = *cell;
-            left = substituted
-                .min(left.saturating_add(1))
-                .min(diagonal.saturating_add(1));
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

@@ -69,7 +69,7 @@ pub(crate) struct Settings {
 
 /// A connection that stays silent is asked for after a minute, so that a firewall which drops
 /// idle connections after five keeps it.
-const KEEP_ALIVE_SECONDS: &str = "60";
+const KEEP_ALIVE_SILENCE: Duration = Duration::from_secs(60);
 
 /// The fields that a connector with this form has beside its own.
 pub(crate) fn fields(own: &[Field]) -> Vec<Field> {
@@ -197,7 +197,7 @@ fn network() -> [Field; 5] {
         seconds(
             KEEP_ALIVE,
             "Keep alive",
-            Some(KEEP_ALIVE_SECONDS),
+            Some(KEEP_ALIVE_SILENCE),
             "Seconds of silence after which the server is asked whether it is still there, by TCP. 0 turns it off.",
         ),
     ]
@@ -217,10 +217,10 @@ fn text(name: &str, label: &str, help: &str) -> Field {
     }
 }
 
-fn seconds(name: &str, label: &str, default: Option<&str>, help: &str) -> Field {
+fn seconds(name: &str, label: &str, default: Option<Duration>, help: &str) -> Field {
     Field {
         kind: FieldKind::Integer,
-        default: default.map(Into::into),
+        default: default.map(|default| default.as_secs().to_string()),
         ..text(name, label, help)
     }
 }
@@ -359,7 +359,7 @@ impl Settings {
             statement_timeout: nonzero(statement_timeout),
             idle_timeout: nonzero(idle_timeout),
             keep_alive: match keep_alive {
-                None => Some(Duration::from_secs(60)),
+                None => Some(KEEP_ALIVE_SILENCE),
                 given => nonzero(given),
             },
         })

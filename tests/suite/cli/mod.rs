@@ -2,6 +2,7 @@
 
 mod checks;
 mod connecting;
+mod encryption;
 mod failures;
 mod files;
 mod imports;

@@ -4,7 +4,8 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use console::{Term, style};
-use dagflux_host::{Error, Presented, ServerCertificate};
+use dagflux_host::policy::tls;
+use dagflux_host::{ConnectionString, Error, Presented, ServerCertificate};
 use serde_json::json;
 
 use crate::args::CertificateArgs;
@@ -19,6 +20,13 @@ use crate::output::{self, printable, wrapped};
 /// # Errors
 /// When the server cannot be reached or shows no certificate, and when it is not the one to pin.
 pub async fn run(context: &Context, args: &CertificateArgs) -> anyhow::Result<()> {
+    if args.pin && ConnectionString::is_url(&args.connection) {
+        return Err(
+            Failure::usage("a URL has no connection file to write the fingerprint into")
+                .hint("add ssl_fingerprint to a connection of the connection file")
+                .into(),
+        );
+    }
     let presented = context.certificates(&args.connection).await?;
     let Some(own) = presented.certificates.first() else {
         return Err(
@@ -111,7 +119,7 @@ fn show(out: &mut impl Write, args: &CertificateArgs, presented: &Presented) -> 
 fn pin(context: &Context, args: &CertificateArgs, own: &ServerCertificate) -> anyhow::Result<()> {
     let file = context.file()?;
     match &args.fingerprint {
-        Some(expected) if same(expected, &own.fingerprint) => {}
+        Some(expected) if same(expected, &own.fingerprint)? => {}
         Some(_) => {
             return Err(Failure::new(
                 Exit::Connection,
@@ -131,13 +139,16 @@ fn pin(context: &Context, args: &CertificateArgs, own: &ServerCertificate) -> an
     Ok(())
 }
 
-/// Fingerprints are written with and without colons, in capitals and not.
-fn same(one: &str, other: &str) -> bool {
-    let plain = |text: &str| {
-        let text = text.trim().to_ascii_lowercase().replace(':', "");
-        text.strip_prefix("sha256").unwrap_or(&text).to_owned()
+/// Whether two fingerprints are one, however they are written.
+fn same(expected: &str, shown: &str) -> Result<bool, Failure> {
+    let read = |text| {
+        tls::fingerprint(text).map_err(|_| {
+            Failure::usage("that is not the fingerprint of a certificate").hint(
+                "write sha256: and 64 hexadecimal digits, with or without colons between them",
+            )
+        })
     };
-    plain(one) == plain(other)
+    Ok(read(expected)? == read(shown)?)
 }
 
 /// Asks the person, who alone can know.
@@ -164,18 +175,5 @@ fn confirm(file: &Path) -> anyhow::Result<()> {
                 .hint("run the command again once you know that the fingerprint is right")
                 .into(),
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::same;
-
-    #[test]
-    fn fingerprints_are_compared_as_numbers() {
-        assert!(same("sha256:AB:cd", "sha256:abcd"));
-        assert!(same(" abcd", "sha256:abcd"));
-        assert!(!same("sha256:abce", "sha256:abcd"));
-        assert!(!same("", "sha256:abcd"));
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use toml_edit::{DocumentMut, value};
+use toml_edit::{DocumentMut, Formatted, Value, value};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -53,7 +53,13 @@ fn pinned(text: &str, name: &str, fingerprint: &str) -> Result<String, Failure> 
         .hint("take the line with ssl_mode out, then run the command again"));
     }
     if connection.get("ssl_mode").is_none() {
-        connection.insert("use_ssl", value(true));
+        let switch = connection.entry("use_ssl").or_insert_with(|| value(true));
+        if let Some(Value::Boolean(on)) = switch.as_value_mut() {
+            // In place, so that a comment behind it stays.
+            let decor = on.decor().clone();
+            *on = Formatted::new(true);
+            *on.decor_mut() = decor;
+        }
     }
     connection.insert(FIELD, value(fingerprint));
     Ok(document.to_string())
@@ -65,10 +71,10 @@ mod tests {
 
     #[test]
     fn the_rest_of_the_file_stays_as_it_is() {
-        let text = "# mine\n[shop]  # the shop\nhost = 'db'   # here\nuse_ssl = false\n\n[other]\nhost = \"x\"\n";
+        let text = "# mine\n[shop]  # the shop\nhost = 'db'   # here\nuse_ssl = false  # not yet\n\n[other]\nhost = \"x\"\n";
         assert_eq!(
             pinned(text, "shop", "sha256:ab").unwrap(),
-            "# mine\n[shop]  # the shop\nhost = 'db'   # here\nuse_ssl = true\nssl_fingerprint = \"sha256:ab\"\n\n[other]\nhost = \"x\"\n"
+            "# mine\n[shop]  # the shop\nhost = 'db'   # here\nuse_ssl = true  # not yet\nssl_fingerprint = \"sha256:ab\"\n\n[other]\nhost = \"x\"\n"
         );
         let again = pinned(text, "shop", "sha256:ab").unwrap();
         let again = pinned(&again, "shop", "sha256:cd").unwrap();

@@ -25,11 +25,17 @@ pub async fn run(context: &Context, args: &CheckArgs) -> anyhow::Result<Exit> {
         Err(error) => {
             if let Some(failure) = connecting(&error) {
                 let report = Report::of_failure(failure, &options);
-                match context.json {
-                    true => output::json(&report.to_json())?,
-                    // The error says the rest.
-                    false if args.sql => sql::write(&mut output::stdout(), &report)?,
-                    false => text::remedies(&mut output::stdout(), &report)?,
+                let has_sql = report
+                    .findings
+                    .iter()
+                    .flat_map(|finding| &finding.remedies)
+                    .any(|remedy| !remedy.statements.is_empty());
+                match (context.json, has_sql) {
+                    (true, _) => output::json(&report.to_json())?,
+                    // The error says all there is.
+                    (false, false) => {}
+                    (false, true) if args.sql => sql::write(&mut output::stdout(), &report)?,
+                    (false, true) => text::remedies(&mut output::stdout(), &report)?,
                 }
             }
             return Err(error);
