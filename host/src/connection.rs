@@ -14,14 +14,15 @@ use crate::connector::Connector;
 use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
+use crate::receipt::Receipt;
 use crate::report::{CheckOptions, Report};
 use crate::retry::Retry;
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
 use crate::types::{
-    BatchSize, ColumnInfo, ConnectOptions, LossPolicy, Notice, Outcome, ReadOptions, Receipt,
-    SchemaInfo, TableInfo, TableName, WriteOptions,
+    BatchSize, ColumnInfo, ConnectOptions, LossPolicy, Notice, Outcome, ReadOptions, SchemaInfo,
+    TableInfo, TableName, WriteOptions,
 };
 
 /// An open, logged-in connection.
@@ -96,6 +97,7 @@ impl Connection {
             purposes.collect(),
         );
         report.add(finding);
+        report.receipt = self.last_receipt();
         Ok(report)
     }
 
@@ -311,6 +313,10 @@ impl Connection {
             .boxed()
         })
         .await
+        .map(|outcome| Outcome {
+            receipt: self.last_receipt(),
+            ..outcome
+        })
     }
 
     /// Begins to write rows to a table, in one transaction. Columns are matched
@@ -353,7 +359,7 @@ impl Connection {
         });
         self.send(job).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
-        Ok(Sink::new(schema, commands, dry_run))
+        Ok(Sink::new(schema, commands, dry_run, self.shared.clone()))
     }
 
     /// The server's remarks since the last call, oldest first.
@@ -402,17 +408,16 @@ impl Connection {
         }
     }
 
-    /// What the connection has used so far.
+    /// What the connection has used so far, opening it included.
     pub fn receipt(&self) -> Receipt {
-        let usage = self.shared.meter.usage();
-        let endpoint = self.shared.broker.endpoint.as_ref();
-        Receipt {
-            bytes_in: usage.bytes_in,
-            bytes_out: usage.bytes_out,
-            guest_time: usage.worked,
-            peak_memory: usage.peak_memory,
-            address: endpoint.and_then(|endpoint| endpoint.reached()),
-        }
+        let broker = &self.shared.broker;
+        Receipt::of(broker.meter.usage(), broker)
+    }
+
+    /// What the last operation has used, whether or not it succeeded. Before the first, that is
+    /// opening the connection.
+    pub fn last_receipt(&self) -> Receipt {
+        self.shared.last_receipt()
     }
 
     async fn send(&self, job: Job) -> Result<()> {
@@ -428,6 +433,7 @@ impl Connection {
         let job: Job = Box::new(move |session| {
             async move {
                 let shared = session.shared.clone();
+                shared.broker.meter.begin_operation();
                 match interruptible(&shared, reply.closed(), operation(session)).await {
                     Interruptible::Done(outcome) => {
                         session.note(&outcome);
@@ -456,7 +462,7 @@ impl Connection {
             Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
         self.send(job).await?;
         let schema = answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
-        Ok(RowStream::new(schema, queue))
+        Ok(RowStream::new(schema, queue, self.shared.clone()))
     }
 }
 

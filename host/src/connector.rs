@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::MemoryCreator;
 use wasmtime::component::Component;
 
@@ -59,6 +60,8 @@ pub(crate) struct HostInner {
     pub(crate) limits: Limits,
     pub(crate) policy: Policy,
     cache: Option<Cache>,
+    /// A place for each connection that may be open.
+    pub(crate) places: Arc<Semaphore>,
     /// Connectors in use. Weak, so that one that no one holds
     /// is let go.
     loaded: Mutex<BTreeMap<Key, Weak<ConnectorInner>>>,
@@ -125,6 +128,9 @@ impl HostBuilder {
         })?;
         let inner = HostInner {
             sandbox,
+            places: Arc::new(Semaphore::new(
+                self.limits.connections.min(Semaphore::MAX_PERMITS),
+            )),
             limits: self.limits,
             policy: self.policy,
             cache,
@@ -220,6 +226,21 @@ impl Host {
 }
 
 impl HostInner {
+    /// A place for one more connection.
+    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().map_err(|_| {
+            Error::new(
+                ErrorKind::ConnectionLimit,
+                format!(
+                    "{} connections are open, and no more may be",
+                    self.limits.connections
+                ),
+            )
+            .with_hint("close connections that are not needed, or raise the limit `connections`")
+            .with_retryable(true)
+        })
+    }
+
     async fn compiled(&self, wasm: &[u8], key: &Key) -> Result<Compiled> {
         let engine = &self.sandbox.engine;
         if let Some(compiled) = self
@@ -372,8 +393,7 @@ impl Connector {
             &host,
             &pre,
             "unknown",
-            Arc::new(Broker::nothing()),
-            Arc::default(),
+            Arc::new(Broker::nothing(&host.limits)),
         )
         .await?;
         let about = instance.describe().await?;
@@ -417,8 +437,7 @@ impl Connector {
             &inner.host,
             &inner.pre,
             &inner.descriptor.name,
-            Arc::new(Broker::nothing()),
-            Arc::default(),
+            Arc::new(Broker::nothing(&inner.host.limits)),
         )
         .await?;
         let purposes: Vec<_> = purposes.iter().map(|purpose| (*purpose).into()).collect();
@@ -450,7 +469,9 @@ impl Connector {
         let mut tries = options.retry.as_ref().map(Retry::begin);
         loop {
             // Each try has a login of its own.
-            let broker = Arc::new(self.broker(&config, secrets.clone(), false).await?);
+            let limits = options.limits.as_ref();
+            let broker = self.broker(&config, secrets.clone(), limits, false);
+            let broker = Arc::new(broker.await?);
             let opened = Connection::open(self.clone(), broker.clone(), options.clone()).await;
             let error = match opened {
                 Ok(connection) => return Ok(connection),
@@ -476,7 +497,7 @@ impl Connector {
         config: &Config,
         secrets: impl SecretProvider,
     ) -> Result<Presented> {
-        let broker = self.broker(config, Arc::new(secrets), true).await?;
+        let broker = self.broker(config, Arc::new(secrets), None, true).await?;
         let endpoint = broker
             .endpoint
             .clone()
@@ -496,10 +517,11 @@ impl Connector {
         &self,
         config: &Config,
         secrets: Arc<dyn SecretProvider>,
+        limits: Option<&Limits>,
         only_looked: bool,
     ) -> Result<Broker> {
         let (descriptor, host) = (&self.inner.descriptor, &self.inner.host);
-        let granted = (&host.policy, &host.limits);
+        let granted = (&host.policy, limits.unwrap_or(&host.limits));
         Broker::new(descriptor, config, secrets, granted, only_looked).await
     }
 }

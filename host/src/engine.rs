@@ -8,6 +8,7 @@ use wasmtime::{Config, Engine, MemoryCreator};
 
 use crate::imports;
 use crate::state::State;
+use crate::turns::Turns;
 
 /// How often a running guest gives way to others, and is looked at: a small
 /// part of the shortest sensible time limit, and rare enough to cost nothing.
@@ -20,6 +21,7 @@ const GUEST_STACK: usize = 512 * 1024;
 pub struct Sandbox {
     pub engine: Engine,
     pub linker: Linker<State>,
+    pub turns: Arc<Turns>,
     clock: Arc<Clock>,
 }
 
@@ -53,6 +55,7 @@ impl Sandbox {
         Ok(Self {
             engine,
             linker,
+            turns: Arc::default(),
             clock,
         })
     }

@@ -106,6 +106,13 @@ kinds! {
     ForbiddenImport = "forbidden-import",
     /// The component is larger than [`Limits::component_size`](crate::Limits::component_size).
     ComponentTooLarge = "component-too-large",
+    /// Compiling the component takes more than [`Limits::compile_time`](crate::Limits::compile_time)
+    /// or [`Limits::compile_memory`](crate::Limits::compile_memory), or its make-up shows that it would.
+    CompileLimit = "compile-limit",
+    /// The component is not the one that was pinned, or not signed by whom it has to be.
+    Untrusted = "untrusted",
+    /// The connector asks for more than it was granted.
+    NotGranted = "not-granted",
     /// The connector says something of itself that cannot be.
     InvalidDescriptor = "invalid-descriptor",
     /// The connector crashed.
@@ -118,6 +125,8 @@ kinds! {
     MemoryLimit = "memory-limit",
     /// A call carried more than [`Limits::transfer`](crate::Limits::transfer).
     TransferLimit = "transfer-limit",
+    /// There are as many connections as [`Limits::connections`](crate::Limits::connections) permits.
+    ConnectionLimit = "connection-limit",
     /// The connector handed over something that is not a batch of its stream.
     InvalidData = "invalid-data",
     /// The embedder's policy refuses the address or the login.

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use wasmtime::component::{ResourceAny, ResourceTableError};
-use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 
 use crate::bindings::exports::dagflux::connector::{descriptor as wit_descriptor, relational};
 use crate::bindings::{Error as GuestError, RelationalConnector, RelationalConnectorPre};
 use crate::broker::Broker;
 use crate::broker::log::Log;
-use crate::broker::meter::{Meter, Stopwatch};
+use crate::broker::meter::Stopwatch;
 use crate::connector::{HostInner, Wasmtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::policy::limits::Exceeded;
 use crate::state::State;
+use crate::turns;
 
 /// An instance in its store.
 pub(crate) struct Instance {
@@ -40,10 +42,12 @@ impl Instance {
         pre: &RelationalConnectorPre<State>,
         name: &str,
         broker: Arc<Broker>,
-        meter: Arc<Meter>,
     ) -> Result<Self> {
-        let log = Log::new(name, broker.redactor.clone(), host.limits.log_bytes);
-        let state = State::new(broker.clone(), meter, log.clone(), host.limits.clone());
+        let limits = broker.limits.clone();
+        let meter = broker.meter.clone();
+        let redactor = broker.redactor.clone();
+        let log = Log::new(name, redactor, limits.log_bytes, meter);
+        let state = State::new(broker.clone(), log.clone(), host.sandbox.turns.clone());
         let watch = Watch {
             host: host.clone(),
             broker,
@@ -52,22 +56,32 @@ impl Instance {
         };
         let mut store = Store::new(&host.sandbox.engine, state);
         store.limiter(|state| state);
-        store.set_hostcall_fuel(host.limits.transfer);
+        store.set_hostcall_fuel(usize::try_from(limits.transfer).unwrap_or(usize::MAX));
         // The guest's own resources are listed in the host's memory, too.
-        store.set_max_component_handles(host.limits.handles);
+        store.set_max_component_handles(limits.handles);
+        store.call_hook(|context, hook| {
+            if let CallHook::CallingHost = hook {
+                context.data().meter.called(1);
+            }
+            Ok(())
+        });
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|context| {
             let state = context.data();
-            if state.stopwatch.call_time() > state.limits.guest_time {
+            let worked = state.stopwatch.call_time();
+            if worked > state.broker.limits.guest_time {
                 return Err(Exceeded::GuestTime.into());
             }
-            Ok(UpdateDeadline::YieldCustom(
-                1,
-                Box::pin(tokio::task::yield_now()),
-            ))
+            let (turns, stopwatch) = (state.turns.clone(), state.stopwatch.clone());
+            let pause: BoxFuture<'static, ()> = if worked > turns::FREE {
+                Box::pin(async move { stopwatch.hold(turns.next().await) })
+            } else {
+                Box::pin(tokio::task::yield_now())
+            };
+            Ok(UpdateDeadline::YieldCustom(1, pause))
         });
         let bindings = watch
-            .supervise(host.limits.wall_time, pre.instantiate_async(&mut store))
+            .supervise(limits.wall_time, pre.instantiate_async(&mut store))
             .await?;
         Ok(Self {
             store,
@@ -109,7 +123,7 @@ impl Watch {
         &self,
         call: impl Future<Output = wasmtime::Result<Result<T, GuestError>>>,
     ) -> Result<T> {
-        self.call_within(self.host.limits.wall_time, call).await
+        self.call_within(self.broker.limits.wall_time, call).await
     }
 
     /// As [`call`](Self::call), with a time limit of its own.
@@ -133,7 +147,7 @@ impl Watch {
         &self,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> Result<T> {
-        self.supervise(self.host.limits.wall_time, call).await
+        self.supervise(self.broker.limits.wall_time, call).await
     }
 
     async fn supervise<T>(
@@ -143,7 +157,8 @@ impl Watch {
     ) -> Result<T> {
         let _ticking = self.host.sandbox.tick();
         self.log.begin_call();
-        match timeout(wall_time, self.stopwatch.time(call)).await {
+        let call = self.host.sandbox.turns.with(self.stopwatch.time(call));
+        match timeout(wall_time, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.fault(error).with_redactor(self.broker.redactor())),
             Err(_) => Err(Error::new(
@@ -159,7 +174,7 @@ impl Watch {
 
     /// What a failed call means.
     fn fault(&self, error: wasmtime::Error) -> Error {
-        let limits = &self.host.limits;
+        let limits = &self.broker.limits;
         let failure = match error.downcast_ref::<Exceeded>() {
             Some(Exceeded::Memory) => Error::new(
                 ErrorKind::MemoryLimit,

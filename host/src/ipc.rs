@@ -21,10 +21,6 @@ use crate::error::{Error, ErrorKind, Result};
 /// Before the metadata: the continuation marker and its length.
 const PREFIX: usize = 8;
 
-/// The most rows of one batch. Columns without buffers (of the type Null) could
-/// otherwise claim any number.
-const MOST_ROWS: i64 = 1 << 24;
-
 /// The schema that `bytes` hold.
 pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
     guarded(|| {
@@ -52,7 +48,11 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
 }
 
 /// The batch of the schema `schema` that `bytes` hold.
-pub fn batch(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
+///
+/// It has at most `most_rows`: columns without buffers (of the type Null) could otherwise claim
+/// any number.
+pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<RecordBatch> {
+    let most_rows = i64::try_from(most_rows).unwrap_or(i64::MAX);
     let bytes = Buffer::from_vec(bytes);
     guarded(|| {
         let (message, body) = message(&bytes)?;
@@ -63,7 +63,7 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef) -> Result<RecordBatch> {
         if batch.compression().is_some() {
             return Err(invalid("a compressed batch"));
         }
-        if !(0..=MOST_ROWS).contains(&batch.length()) {
+        if !(0..=most_rows).contains(&batch.length()) {
             return Err(invalid("a batch of an absurd number of rows"));
         }
         let size = i64::try_from(body.len()).unwrap_or(i64::MAX);

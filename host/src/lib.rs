@@ -33,6 +33,7 @@ mod instance;
 mod ipc;
 mod password_file;
 pub mod policy;
+mod receipt;
 mod registry;
 mod report;
 mod retry;
@@ -43,6 +44,7 @@ mod sink;
 mod state;
 mod step;
 mod stream;
+mod turns;
 mod types;
 
 pub use broker::tls::certificate::ServerCertificate;
@@ -58,6 +60,7 @@ pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use password_file::PasswordFile;
 pub use policy::{Limits, Policy, TlsMode};
+pub use receipt::Receipt;
 pub use registry::Registry;
 pub use report::{
     CheckOptions, Finding, Purpose, Remedy, Report, Server, SetUpNames, SetUpStatement, Severity,
@@ -70,6 +73,6 @@ pub use step::ConnectStep;
 pub use stream::RowStream;
 pub use types::{
     BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
-    OnLoss, Outcome, ReadOptions, Receipt, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
+    OnLoss, Outcome, ReadOptions, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
     WriteOptions, WriteReport,
 };

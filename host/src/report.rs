@@ -6,6 +6,7 @@ use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::encryption::Encryption;
 use crate::error::{Error, REMEDY};
 use crate::policy::redaction::Redactor;
+use crate::receipt::Receipt;
 use crate::step::ConnectStep;
 use crate::types::{mirror, mirror_enum};
 
@@ -185,6 +186,9 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// What was found, in order.
     pub findings: Vec<Finding>,
+    /// What the check cost.
+    #[serde(skip)]
+    pub receipt: Receipt,
     #[serde(skip)]
     redactor: Redactor,
 }
@@ -196,6 +200,7 @@ impl From<wit::Report> for Report {
             encryption: None,
             verdicts: from.verdicts.into_iter().map(Into::into).collect(),
             findings: from.findings.into_iter().map(Into::into).collect(),
+            receipt: Receipt::default(),
             redactor: Redactor::new(),
         }
     }
@@ -220,6 +225,7 @@ impl Report {
             None => error.to_string(),
         };
         Self {
+            receipt: Receipt::default(),
             server: None,
             encryption: None,
             verdicts: purposes

@@ -12,16 +12,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::ResourceAny;
 
 use crate::bindings::exports::dagflux::connector::relational::OpenOptions;
 use crate::broker::Broker;
-use crate::broker::meter::Meter;
 use crate::connector::Connector;
 use crate::error::{Error, ErrorKind, Result};
 use crate::instance::Instance;
+use crate::receipt::Receipt;
 use crate::types::ConnectOptions;
 
 /// How long a cancelled call may take to come to its end.
@@ -41,7 +41,6 @@ pub(crate) type Job = Box<dyn for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, (
 pub(crate) struct Shared {
     pub(crate) connector: Connector,
     pub(crate) broker: Arc<Broker>,
-    pub(crate) meter: Arc<Meter>,
     token: OnceLock<Vec<u8>>,
     /// Why the instance cannot be entered any more.
     ended: OnceLock<ErrorKind>,
@@ -83,6 +82,11 @@ impl Shared {
         Error::new(ErrorKind::Closed, message).with_hint("connect again")
     }
 
+    /// What the last operation has used.
+    pub(crate) fn last_receipt(&self) -> Receipt {
+        Receipt::of(self.broker.meter.usage_since(), &self.broker)
+    }
+
     async fn instance(&self) -> Result<Instance> {
         let inner = &self.connector.inner;
         Instance::new(
@@ -90,7 +94,6 @@ impl Shared {
             &inner.pre,
             &inner.descriptor.name,
             self.broker.clone(),
-            self.meter.clone(),
         )
         .await
     }
@@ -101,6 +104,7 @@ pub(crate) struct Session {
     pub(crate) instance: Instance,
     pub(crate) connection: ResourceAny,
     pub(crate) shared: Arc<Shared>,
+    _place: OwnedSemaphorePermit,
 }
 
 /// How a call ended that its caller may have lost interest in.
@@ -123,11 +127,11 @@ impl Session {
         let shared = Shared {
             connector,
             broker,
-            meter: Arc::default(),
             token: OnceLock::new(),
             ended: OnceLock::new(),
             idle: OnceLock::new(),
         };
+        let place = shared.connector.inner.host.place()?;
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
         let limit = shared.broker.times.connect;
@@ -163,6 +167,7 @@ impl Session {
             instance,
             connection,
             shared: Arc::new(shared),
+            _place: place,
         })
     }
 

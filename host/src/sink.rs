@@ -1,6 +1,7 @@
 //! A write in progress.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -12,7 +13,7 @@ use wasmtime::component::ResourceAny;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ipc;
-use crate::session::{Interruptible, Session, interruptible};
+use crate::session::{Interruptible, Session, Shared, interruptible};
 use crate::types::WriteReport;
 
 /// The most bytes of Arrow buffers handed over at once; larger batches are cut. A part is copied
@@ -38,6 +39,7 @@ pub struct Sink<'c> {
     /// A write failed or was given up half-way: what was sent is not whole.
     broken: bool,
     dry_run: bool,
+    shared: Arc<Shared>,
     connection: PhantomData<&'c mut Connection>,
 }
 
@@ -50,13 +52,19 @@ impl std::fmt::Debug for Sink<'_> {
 }
 
 impl Sink<'_> {
-    pub(crate) fn new(schema: SchemaRef, commands: mpsc::Sender<Command>, dry_run: bool) -> Self {
+    pub(crate) fn new(
+        schema: SchemaRef,
+        commands: mpsc::Sender<Command>,
+        dry_run: bool,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             schema,
             commands,
             outstanding: None,
             broken: false,
             dry_run,
+            shared,
             connection: PhantomData,
         }
     }
@@ -90,6 +98,8 @@ impl Sink<'_> {
             self.outstanding = Some(answer);
         }
         self.broken = false;
+        let rows = batch.num_rows() as u64;
+        self.shared.broker.meter.rows_written(rows);
         Ok(())
     }
 
@@ -108,11 +118,15 @@ impl Sink<'_> {
             .await
             .map_err(|_| lost())?;
         // The commit may have been on its way when the connection's task ended.
-        answer.await.unwrap_or_else(|_| {
+        let report: WriteReport = answer.await.unwrap_or_else(|_| {
             Err(match self.dry_run {
                 true => lost(),
                 false => unknown(lost()),
             })
+        })?;
+        Ok(WriteReport {
+            receipt: self.shared.last_receipt(),
+            ..report
         })
     }
 
@@ -222,6 +236,7 @@ pub(crate) async fn serve(
     dry_run: bool,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
+    session.shared.broker.meter.begin_operation();
     let Some((sink, opened)) = session.open_resource(opened, open).await else {
         return;
     };
@@ -291,8 +306,6 @@ async fn carry_out(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow_array::builder::{ListBuilder, StringBuilder};
     use arrow_array::{Int64Array, StringArray};
 

@@ -15,7 +15,8 @@ use crate::broker::log::Log;
 use crate::broker::meter::{Meter, Stopwatch};
 use crate::broker::tls::handshake::Streams;
 use crate::imports::LogStream;
-use crate::policy::limits::{Exceeded, Limits, MemoryAccount};
+use crate::policy::limits::{Exceeded, MemoryAccount};
+use crate::turns::Turns;
 
 /// The most random bytes one call may ask for: a nonce, not a stream.
 const RANDOM_BYTES: u64 = 64 * 1024;
@@ -34,8 +35,8 @@ pub struct State {
     pub stopwatch: Arc<Stopwatch>,
     /// Where what it says goes.
     pub log: Log,
-    /// What it may use.
-    pub limits: Limits,
+    /// Where it waits for its turn, once a call has worked for long.
+    pub turns: Arc<Turns>,
     /// The memory it has.
     pub memory: MemoryAccount,
     wasi: WasiCtx,
@@ -43,7 +44,8 @@ pub struct State {
 
 impl State {
     /// A fresh state.
-    pub fn new(broker: Arc<Broker>, meter: Arc<Meter>, log: Log, limits: Limits) -> Self {
+    pub fn new(broker: Arc<Broker>, log: Log, turns: Arc<Turns>) -> Self {
+        let meter = broker.meter.clone();
         let wasi = WasiCtx::builder()
             .stdout(LogStream(log.clone()))
             .stderr(LogStream(log.clone()))
@@ -51,7 +53,7 @@ impl State {
             .build();
         let stopwatch = Arc::new(Stopwatch::new(meter.clone()));
         let mut table = ResourceTable::new();
-        table.set_max_capacity(limits.handles);
+        table.set_max_capacity(broker.limits.handles);
         Self {
             table,
             streams: Streams::default(),
@@ -59,7 +61,7 @@ impl State {
             meter,
             stopwatch,
             log,
-            limits,
+            turns,
             memory: MemoryAccount::default(),
             wasi,
         }
@@ -67,8 +69,8 @@ impl State {
 
     /// Charges `bytes` of the host's memory to the instance.
     pub fn charge(&mut self, bytes: u64) -> Result<(), Exceeded> {
-        let granted = self.memory.grow(bytes, &self.limits);
-        self.meter.memory(self.memory.peak());
+        let granted = self.memory.grow(bytes, &self.broker.limits);
+        self.meter.memory(self.memory.used());
         granted
     }
 }
@@ -90,21 +92,22 @@ impl ResourceLimiter for State {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.memory
-            .grow_table(desired.saturating_sub(current), &self.limits)?;
+        let more = desired.saturating_sub(current);
+        self.memory.grow_table(more, &self.broker.limits)?;
+        self.meter.memory(self.memory.used());
         Ok(true)
     }
 
     fn instances(&self) -> usize {
-        self.limits.parts
+        self.broker.limits.parts
     }
 
     fn tables(&self) -> usize {
-        self.limits.parts
+        self.broker.limits.parts
     }
 
     fn memories(&self) -> usize {
-        self.limits.parts
+        self.broker.limits.parts
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use arrow_array::RecordBatch;
@@ -14,7 +15,8 @@ use wasmtime::component::ResourceAny;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ipc;
-use crate::session::{Interruptible, Session, interruptible};
+use crate::receipt::Receipt;
+use crate::session::{Interruptible, Session, Shared, interruptible};
 use crate::types::Loss;
 
 /// Batches that wait to be taken. The guest decodes the next while the caller
@@ -39,16 +41,22 @@ pub struct RowStream<'c> {
     batches: mpsc::Receiver<Result<Piece>>,
     done: bool,
     losses: Vec<Loss>,
+    shared: Arc<Shared>,
     connection: PhantomData<&'c mut Connection>,
 }
 
 impl RowStream<'_> {
-    pub(crate) fn new(schema: SchemaRef, batches: mpsc::Receiver<Result<Piece>>) -> Self {
+    pub(crate) fn new(
+        schema: SchemaRef,
+        batches: mpsc::Receiver<Result<Piece>>,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             schema,
             batches,
             done: false,
             losses: Vec::new(),
+            shared,
             connection: PhantomData,
         }
     }
@@ -62,6 +70,12 @@ impl RowStream<'_> {
     /// Known once the stream has come to its end, and empty before.
     pub fn losses(&self) -> &[Loss] {
         &self.losses
+    }
+
+    /// What the read has cost up to now. It counts the rows that were taken, and what was read ahead
+    /// of them.
+    pub fn receipt(&self) -> Receipt {
+        self.shared.last_receipt()
     }
 }
 
@@ -81,7 +95,14 @@ impl Stream for RowStream<'_> {
             return Poll::Ready(None);
         }
         let item = match ready!(self.batches.poll_recv(context)) {
-            Some(Ok(Piece::Batch(bytes))) => Some(ipc::batch(bytes, &self.schema)),
+            Some(Ok(Piece::Batch(bytes))) => {
+                let broker = &self.shared.broker;
+                let batch = ipc::batch(bytes, &self.schema, broker.limits.batch_rows);
+                if let Ok(batch) = &batch {
+                    broker.meter.rows_read(batch.num_rows() as u64);
+                }
+                Some(batch)
+            }
             Some(Ok(Piece::End(losses))) => {
                 self.losses = losses;
                 None
@@ -109,6 +130,7 @@ pub(crate) async fn serve(
     batches: mpsc::Sender<Result<Piece>>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
+    session.shared.broker.meter.begin_operation();
     let Some((rows, opened)) = session.open_resource(opened, open).await else {
         return;
     };

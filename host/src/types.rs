@@ -1,6 +1,5 @@
 //! The plain types of the public API.
 
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -9,6 +8,8 @@ use serde::Serialize;
 use crate::bindings;
 use crate::bindings::exports::dagflux::connector::relational as wit;
 use crate::error::{Error, ErrorKind};
+use crate::policy::Limits;
+use crate::receipt::Receipt;
 use crate::retry::Retry;
 
 /// The name of a table, with or without its schema.
@@ -177,6 +178,9 @@ pub struct ConnectOptions {
     /// Whether to try again where nothing can have happened: to connect, and to
     /// [`execute`](crate::Connection::execute). Default: no.
     pub retry: Option<Retry>,
+    /// What the connection may use, if not what the host gives to all. Limits of the host as a whole
+    /// ([`Scope::Host`](crate::policy::limits::Scope::Host)) stay as they are.
+    pub limits: Option<Limits>,
 }
 
 impl Default for ConnectOptions {
@@ -186,6 +190,7 @@ impl Default for ConnectOptions {
             statement_timeout: None,
             batch: BatchSize::default(),
             retry: None,
+            limits: None,
         }
     }
 }
@@ -432,22 +437,6 @@ impl From<WriteOptions> for wit::WriteOptions {
     }
 }
 
-/// What one connection has used so far.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// Bytes received from the server.
-    pub bytes_in: u64,
-    /// Bytes sent to the server.
-    pub bytes_out: u64,
-    /// Time the connector worked, waiting not counted.
-    pub guest_time: Duration,
-    /// The most memory the connector had at once, in bytes.
-    pub peak_memory: u64,
-    /// The address of the server. Sensitive: not for logs.
-    pub address: Option<SocketAddr>,
-}
-
 /// A record of the contract as a type of the public API.
 macro_rules! mirror {
     ($(#[$doc:meta])* $name:ident from $wit:path { $($(#[$field_doc:meta])* $field:ident / $from:ident $(($map:ident))?: $type:ty,)* }) => {
@@ -524,13 +513,26 @@ mirror! {
     }
 }
 
-mirror! {
-    /// What a statement did.
-    Outcome from wit::Outcome {
-        /// The server's word for it, such as `UPDATE 5`.
-        command / command: String,
-        /// How many rows it changed, where it says so.
-        rows / rows: Option<u64>,
+/// What a statement did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The server's word for it, such as `UPDATE 5`.
+    pub command: String,
+    /// How many rows it changed, where it says so.
+    pub rows: Option<u64>,
+    /// What it cost.
+    #[serde(skip)]
+    pub receipt: Receipt,
+}
+
+impl From<wit::Outcome> for Outcome {
+    fn from(from: wit::Outcome) -> Self {
+        Self {
+            command: from.command,
+            rows: from.rows,
+            receipt: Receipt::default(),
+        }
     }
 }
 
@@ -564,19 +566,35 @@ mirror! {
     }
 }
 
-mirror! {
-    /// What a write did, or, on a dry run, would have done.
-    WriteReport from wit::WriteReport {
-        /// Rows added.
-        inserted / inserted: u64,
-        /// Rows that were there and got new values.
-        updated / updated: u64,
-        /// Rows that were there and are no more.
-        deleted / deleted: u64,
-        /// The SQL it consisted of, in order, without the rows.
-        statements / statements: Vec<String>,
-        /// What to know or do beside.
-        remarks / remarks: Vec<String>,
+/// What a write did, or, on a dry run, would have done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct WriteReport {
+    /// Rows added.
+    pub inserted: u64,
+    /// Rows that were there and got new values.
+    pub updated: u64,
+    /// Rows that were there and are no more.
+    pub deleted: u64,
+    /// The SQL it consisted of, in order, without the rows.
+    pub statements: Vec<String>,
+    /// What to know or do beside.
+    pub remarks: Vec<String>,
+    /// What it cost.
+    #[serde(skip)]
+    pub receipt: Receipt,
+}
+
+impl From<wit::WriteReport> for WriteReport {
+    fn from(from: wit::WriteReport) -> Self {
+        Self {
+            inserted: from.inserted,
+            updated: from.updated,
+            deleted: from.deleted,
+            statements: from.statements,
+            remarks: from.remarks,
+            receipt: Receipt::default(),
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! What a connector says, on its way to the embedder's log.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use super::meter::Meter;
 use crate::policy::redaction::Redactor;
 
 /// The longest message; the rest of a longer one is dropped.
@@ -24,8 +25,11 @@ pub struct Log(Arc<Inner>);
 struct Inner {
     connector: String,
     redactor: Redactor,
-    limit: usize,
-    used: AtomicUsize,
+    /// Bytes a call.
+    limit: u64,
+    used: AtomicU64,
+    /// Counts over the life of the connection.
+    meter: Arc<Meter>,
     last_words: Mutex<String>,
 }
 
@@ -46,12 +50,18 @@ pub enum Level {
 
 impl Log {
     /// A log for the connector `connector`, of at most `limit` bytes a call.
-    pub fn new(connector: impl Into<String>, redactor: Redactor, limit: usize) -> Self {
+    pub fn new(
+        connector: impl Into<String>,
+        redactor: Redactor,
+        limit: u64,
+        meter: Arc<Meter>,
+    ) -> Self {
         Self(Arc::new(Inner {
             connector: connector.into(),
             redactor,
             limit,
-            used: AtomicUsize::new(0),
+            used: AtomicU64::new(0),
+            meter,
             last_words: Mutex::default(),
         }))
     }
@@ -67,14 +77,19 @@ impl Log {
         let size = message
             .len()
             .saturating_add(context.len())
-            .saturating_add(LINE);
+            .saturating_add(LINE) as u64;
         let before = self.0.used.fetch_add(size, Relaxed);
         let connector = self.0.connector.as_str();
-        if before > self.0.limit {
+        if before > self.0.limit || !self.0.meter.permits_logging() {
             return;
         }
         if before.saturating_add(size) > self.0.limit {
             tracing::warn!(target: "dagflux::connector", connector, "the connector logs too much; the rest of this call is dropped");
+            return;
+        }
+        self.0.meter.logged(size);
+        if !self.0.meter.permits_logging() {
+            tracing::warn!(target: "dagflux::connector", connector, "the connector logs too much; nothing more of this connection is logged");
             return;
         }
         let message = self.0.redactor.redact(message).escape_debug().to_string();

@@ -2,58 +2,139 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use crate::policy::limits::{Limits, MovedAll};
+use crate::turns::Turn;
+
 /// Counts what one connection uses, over all its instances.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Meter {
-    worked: AtomicU64,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-    peak_memory: AtomicU64,
+    total: Counters,
+    /// The total when the current operation began.
+    begun: Mutex<Usage>,
+    /// The most memory since then.
+    peak_since: AtomicU64,
+    limits: Limits,
 }
 
-/// What was used up to now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
-    /// Time worked, in all calls.
-    pub worked: Duration,
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident / $count:ident,)*) => {
+        #[derive(Debug, Default)]
+        struct Counters {
+            worked: AtomicU64,
+            peak_memory: AtomicU64,
+            $($name: AtomicU64,)*
+        }
+
+        /// What was used.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub struct Usage {
+            /// Time worked, in all calls.
+            pub worked: Duration,
+            /// The most memory an instance had at once, in bytes.
+            pub peak_memory: u64,
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Meter {
+            $($(#[$doc])* pub fn $count(&self, more: u64) {
+                self.total.$name.fetch_add(more, Relaxed);
+            })*
+
+            /// The sums so far.
+            pub fn usage(&self) -> Usage {
+                Usage {
+                    worked: Duration::from_nanos(self.total.worked.load(Relaxed)),
+                    peak_memory: self.total.peak_memory.load(Relaxed),
+                    $($name: self.total.$name.load(Relaxed),)*
+                }
+            }
+
+            /// The sums since the current operation began.
+            pub fn usage_since(&self) -> Usage {
+                let (now, begun) = (self.usage(), *self.begun());
+                Usage {
+                    worked: now.worked.saturating_sub(begun.worked),
+                    peak_memory: self.peak_since.load(Relaxed),
+                    $($name: now.$name.saturating_sub(begun.$name),)*
+                }
+            }
+        }
+    };
+}
+
+counters! {
     /// Bytes received.
-    pub bytes_in: u64,
+    bytes_in / received,
     /// Bytes sent.
-    pub bytes_out: u64,
-    /// The most memory an instance had at once, in bytes.
-    pub peak_memory: u64,
+    bytes_out / sent,
+    /// Rows handed to the embedder.
+    rows_in / rows_read,
+    /// Rows handed to the connector.
+    rows_out / rows_written,
+    /// Calls from the connector into the host.
+    host_calls / called,
+    /// Bytes logged, and bytes that were to be.
+    logged / logged,
 }
 
 impl Meter {
-    /// Counts bytes received.
-    pub fn received(&self, bytes: usize) {
-        self.bytes_in.fetch_add(bytes as u64, Relaxed);
-    }
-
-    /// Counts bytes sent.
-    pub fn sent(&self, bytes: usize) {
-        self.bytes_out.fetch_add(bytes as u64, Relaxed);
-    }
-
-    /// Notes how much memory is in use at its peak.
-    pub fn memory(&self, peak: u64) {
-        self.peak_memory.fetch_max(peak, Relaxed);
-    }
-
-    /// The sums so far.
-    pub fn usage(&self) -> Usage {
-        Usage {
-            worked: Duration::from_nanos(self.worked.load(Relaxed)),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
-            peak_memory: self.peak_memory.load(Relaxed),
+    /// A meter for a connection with these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            total: Counters::default(),
+            begun: Mutex::default(),
+            peak_since: AtomicU64::new(0),
+            limits,
         }
     }
+
+    fn begun(&self) -> MutexGuard<'_, Usage> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to count for another operation.
+    pub fn begin_operation(&self) {
+        *self.begun() = self.usage();
+        self.peak_since.store(0, Relaxed);
+    }
+
+    /// Notes how much memory is in use.
+    pub fn memory(&self, used: u64) {
+        self.total.peak_memory.fetch_max(used, Relaxed);
+        self.peak_since.fetch_max(used, Relaxed);
+    }
+
+    /// Whether more may be received.
+    pub fn permit_receiving(&self) -> Result<(), MovedAll> {
+        let received = self.total.bytes_in.load(Relaxed);
+        within(received, self.limits.received, MovedAll::Received)
+    }
+
+    /// Whether more may be sent.
+    pub fn permit_sending(&self) -> Result<(), MovedAll> {
+        let sent = self.total.bytes_out.load(Relaxed);
+        within(sent, self.limits.sent, MovedAll::Sent)
+    }
+
+    /// Whether more may be logged.
+    pub fn permits_logging(&self) -> bool {
+        self.total.logged.load(Relaxed) <= self.limits.log_total
+    }
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}
+
+fn within(used: u64, limit: u64, reached: MovedAll) -> Result<(), MovedAll> {
+    if used < limit { Ok(()) } else { Err(reached) }
 }
 
 /// Times the calls into one instance, which come one after the other.
@@ -65,6 +146,8 @@ pub struct Stopwatch {
     /// When the current poll began, in nanoseconds since `origin`; 0 outside.
     polling: AtomicU64,
     meter: Arc<Meter>,
+    /// A turn that was granted, which ends with the poll.
+    turn: Mutex<Option<Turn>>,
 }
 
 impl Stopwatch {
@@ -75,6 +158,7 @@ impl Stopwatch {
             call: AtomicU64::new(0),
             polling: AtomicU64::new(0),
             meter,
+            turn: Mutex::default(),
         }
     }
 
@@ -82,6 +166,15 @@ impl Stopwatch {
         u64::try_from(self.origin.elapsed().as_nanos())
             .unwrap_or(u64::MAX)
             .max(1)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a turn until the poll that is under way has ended, so that no one waits with it.
+    pub fn hold(&self, turn: Turn) {
+        *self.turn() = Some(turn);
     }
 
     /// Time worked within the current call, up to now.
@@ -123,8 +216,9 @@ impl<F: Future> Future for Timed<'_, F> {
         let polled = self.call.as_mut().poll(context);
         let worked = stopwatch.now().saturating_sub(began);
         stopwatch.polling.store(0, Relaxed);
+        *stopwatch.turn() = None;
         stopwatch.call.fetch_add(worked, Relaxed);
-        stopwatch.meter.worked.fetch_add(worked, Relaxed);
+        stopwatch.meter.total.worked.fetch_add(worked, Relaxed);
         polled
     }
 }

@@ -27,6 +27,7 @@ pub mod socket;
 pub mod tls;
 
 use credentials::Credentials;
+use meter::Meter;
 use network::{Endpoint, Target};
 use tls::Tls;
 
@@ -46,6 +47,10 @@ pub struct Broker {
     pub failure: Arc<FirstFailure>,
     /// How long things may take.
     pub times: Times,
+    /// What it may use.
+    pub limits: Limits,
+    /// What it uses.
+    pub meter: Arc<Meter>,
     /// How the socket was encrypted that the connection was opened on: later ones are not it.
     opened: OnceLock<Option<Encryption>>,
 }
@@ -90,7 +95,7 @@ impl FirstFailure {
 
 impl Broker {
     /// A broker that gives nothing, for a connector that describes itself.
-    pub fn nothing() -> Self {
+    pub fn nothing(limits: &Limits) -> Self {
         Self {
             config: BTreeMap::new(),
             endpoint: None,
@@ -98,6 +103,8 @@ impl Broker {
             redactor: Redactor::new(),
             failure: Arc::default(),
             times: Times::default(),
+            limits: limits.clone(),
+            meter: Arc::new(Meter::new(limits.clone())),
             opened: OnceLock::new(),
         }
     }
@@ -202,6 +209,8 @@ impl Broker {
                 statement: settings.statement_timeout,
                 idle: settings.idle_timeout,
             },
+            limits: limits.clone(),
+            meter: Arc::new(Meter::new(limits.clone())),
             opened: OnceLock::new(),
         })
     }

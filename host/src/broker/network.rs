@@ -19,6 +19,7 @@ use super::tls::{self, Tls};
 use crate::descriptor::TlsUpgrade;
 use crate::encryption::{Encryption, Presented, Verified};
 use crate::error::{Error, ErrorKind};
+use crate::policy::limits::MovedAll;
 use crate::policy::network::NetworkPolicy;
 
 /// `wasi:sockets/network.network`: a token without a meaning of its own, since
@@ -73,7 +74,8 @@ pub struct Endpoint {
     /// Filled by the first successful look-up, and never asked again: a name
     /// that changes its address cannot lead elsewhere.
     pinned: Mutex<Vec<SocketAddr>>,
-    reached: Mutex<Option<SocketAddr>>,
+    /// The addresses that answered; the last of them last.
+    reached: Mutex<Vec<SocketAddr>>,
     /// How the last socket was encrypted.
     secured: Mutex<Option<Encryption>>,
     /// The names that the server's certificate has, which are as telling as the host.
@@ -296,6 +298,23 @@ impl Endpoint {
         io::ErrorKind::PermissionDenied.into()
     }
 
+    /// The connection has moved all that it may.
+    pub fn refuse_more(&self, limit: MovedAll) -> io::Error {
+        let (message, hint) = match limit {
+            MovedAll::Sent => (
+                "the connection has sent as much as it may in all",
+                "connect again, or raise the limit `sent`",
+            ),
+            MovedAll::Received => (
+                "the connection has received as much as it may in all",
+                "connect again, or raise the limit `received`",
+            ),
+        };
+        self.failure
+            .record(Error::new(ErrorKind::TransferLimit, message).with_hint(hint));
+        io::ErrorKind::PermissionDenied.into()
+    }
+
     /// The server ended the encryption, or did not keep to it.
     pub fn note_broken_encryption(&self, error: &rustls::Error) {
         if let (Some(tls), rustls::Error::AlertReceived(alert)) = (&self.tls, error) {
@@ -323,7 +342,15 @@ impl Endpoint {
 
     /// The address that answered last.
     pub fn reached(&self) -> Option<SocketAddr> {
-        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all_reached().last().copied()
+    }
+
+    /// Every address that answered, the last of them last.
+    pub fn all_reached(&self) -> Vec<SocketAddr> {
+        self.reached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Resolves the name, once.
@@ -418,7 +445,10 @@ impl Endpoint {
                 Ok(Ok(stream)) => {
                     prepare(&stream, self.keep_alive)
                         .map_err(|error| self.refuse(address, error))?;
-                    *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(*address);
+                    let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+                    reached.retain(|known| known != address);
+                    reached.push(*address);
+                    drop(reached);
                     // What failed on the way here has been made good.
                     self.failure.take();
                     if !self.must_be_secure() {

@@ -178,7 +178,7 @@ impl Connected {
     pub fn with_arrived<T>(&self, judge: impl FnOnce(&[u8], bool) -> T) -> T {
         let waiting = match self.tls() {
             Some(layer) => {
-                let received = |count| self.meter.received(count);
+                let received = |count: usize| self.meter.received(count as u64);
                 layer.has_arrived(&self.stream, &mut self.outbox(), received)
             }
             None => self.is_anything_waiting(),
@@ -199,6 +199,9 @@ impl Connected {
         if most == 0 {
             return Ok(Bytes::new());
         }
+        self.meter.permit_receiving().map_err(|limit| {
+            StreamError::LastOperationFailed(self.endpoint.refuse_more(limit).into())
+        })?;
         match self.tls() {
             Some(layer) => self.receive_decrypted(layer, most.min(READ_MOST)),
             None => {
@@ -218,7 +221,7 @@ impl Connected {
                 let mut passed = self.gate();
                 passed.received = passed.received.saturating_add(count);
                 drop(passed);
-                self.meter.received(count);
+                self.meter.received(count as u64);
                 let buffer = buffer.into_inner();
                 self.keep(&buffer);
                 Ok(buffer.freeze())
@@ -230,7 +233,7 @@ impl Connected {
 
     fn receive_decrypted(&self, layer: &Layer, most: usize) -> StreamResult<Bytes> {
         let mut buffer = BytesMut::new();
-        let received = |count| self.meter.received(count);
+        let received = |count: usize| self.meter.received(count as u64);
         let outcome = layer.receive(
             &self.stream,
             &mut self.outbox(),
@@ -273,9 +276,13 @@ impl Connected {
     fn pump(&self) -> io::Result<()> {
         let mut outbox = self.outbox();
         while !outbox.is_empty() {
+            if let Err(limit) = self.meter.permit_sending() {
+                outbox.clear();
+                return Err(self.endpoint.refuse_more(limit));
+            }
             match self.stream.try_write(&outbox) {
                 Ok(count) => {
-                    self.meter.sent(count);
+                    self.meter.sent(count as u64);
                     outbox.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,

@@ -1,105 +1,276 @@
 //! How much a connector may use. Every limit is on by default.
+//!
+//! The table of them is written once, in [`limits!`] below: the fields, their defaults, how each is
+//! set by its name, and what is shown of it, all come from there.
 
+use std::fmt;
 use std::time::Duration;
 
-const MIB: u64 = 1024 * 1024;
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+const TIB: u64 = 1024 * 1024 * MIB;
 
-/// What one connection's instance may use, and what a component may be.
-///
-/// | Limit | Default |
-/// |---|---|
-/// | [`memory`](Self::memory) | 256 MiB, summed over the instance and the host's buffers for it |
-/// | [`table_elements`](Self::table_elements) | 20,000, summed over all tables |
-/// | [`parts`](Self::parts) | 16 each of core instances, memories and tables |
-/// | [`handles`](Self::handles) | 256 |
-/// | [`guest_time`](Self::guest_time) | 5 s of work a call, waiting not counted |
-/// | [`wall_time`](Self::wall_time) | 1 h a call |
-/// | [`connect_time`](Self::connect_time) | 15 s |
-/// | [`transfer`](Self::transfer) | 64 MiB a call across the boundary |
-/// | [`component_size`](Self::component_size) | 16 MiB |
-/// | [`log_bytes`](Self::log_bytes) | 64 KiB a call |
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bytes of linear memory and tables, summed over the instance, plus what
-    /// the host buffers for it. A connector that streams needs some 30 MiB.
-    pub memory: u64,
-    /// Table elements, summed over the instance. A connector's table holds its
-    /// function pointers: some thousands.
-    pub table_elements: usize,
-    /// Core instances, memories and tables, each.
-    pub parts: usize,
-    /// Host resources (sockets, streams, pollables, exchanges) held at once.
-    pub handles: usize,
-    /// Time spent working within one call, by the guest or by the host on its
-    /// behalf. Waiting for the server does not count: a query that sleeps for
-    /// an hour costs nothing, a loop is stopped. A batch takes milliseconds.
-    pub guest_time: Duration,
-    /// Time from the beginning of one call to its end, waiting included. It
-    /// ends a connection whose server never answers; to bound a statement, use
-    /// its own time limit, which the server enforces and reports.
-    pub wall_time: Duration,
-    /// Time to open a connection, login included.
-    pub connect_time: Duration,
-    /// Bytes that one call may carry across the boundary. Several times the
-    /// size of a batch, so that one large row still fits.
-    pub transfer: usize,
-    /// Bytes of a component file.
-    pub component_size: u64,
-    /// Bytes a connector may log within one call; the rest is dropped, and the
-    /// log says so.
-    pub log_bytes: usize,
+/// What a limit is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Of one connection: it can be set for each.
+    Connection,
+    /// Of a whole host, and of loading connectors into it.
+    Host,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            memory: 256 * MIB,
-            table_elements: 20_000,
-            parts: 16,
-            handles: 256,
-            guest_time: Duration::from_secs(5),
-            wall_time: Duration::from_secs(3_600),
-            connect_time: Duration::from_secs(15),
-            transfer: 64 * 1024 * 1024,
-            component_size: 16 * MIB,
-            log_bytes: 64 * 1024,
+/// How much: what a limit is counted in, and how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    /// Written as `64KiB`, `256MiB`, or a plain number of bytes.
+    Bytes(u64),
+    /// Written as a whole number.
+    Count(usize),
+    /// Written as `500ms`, `30s`, `5m` or `1h`.
+    Time(Duration),
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Bytes(bytes) => {
+                let units = [
+                    ("TiB", TIB),
+                    ("GiB", 1024 * MIB),
+                    ("MiB", MIB),
+                    ("KiB", KIB),
+                ];
+                let whole = |(_, unit): &(&str, u64)| bytes >= *unit && bytes % *unit == 0;
+                match units.iter().find(|unit| whole(unit)) {
+                    Some((name, unit)) => write!(f, "{} {name}", bytes / unit),
+                    None => write!(f, "{bytes} B"),
+                }
+            }
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Time(time) => match (time.as_secs(), time.subsec_millis()) {
+                (seconds, 0) if seconds > 0 && seconds % 3_600 == 0 => {
+                    write!(f, "{} h", seconds / 3_600)
+                }
+                (seconds, 0) if seconds > 0 => write!(f, "{seconds} s"),
+                _ => write!(f, "{} ms", time.as_millis()),
+            },
         }
     }
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $setter:ident $field:ident: $type:ty;)*) => {
+/// The kind of a field: how it is read from text, and shown.
+trait Kind: Copy {
+    const WRITTEN: &'static str;
+    fn read(text: &str) -> Option<Self>;
+    fn amount(self) -> Amount;
+}
+
+/// A number and its unit, with or without a space between them.
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    Some((number.parse().ok()?, unit.trim()))
+}
+
+impl Kind for u64 {
+    const WRITTEN: &'static str = "a number of bytes, such as 64KiB, 512MiB or 2GiB";
+
+    fn read(text: &str) -> Option<Self> {
+        let (number, unit) = number_and_unit(text)?;
+        let unit = match unit.to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kib" | "k" => KIB,
+            "mib" | "m" => MIB,
+            "gib" | "g" => 1024 * MIB,
+            "tib" | "t" => TIB,
+            _ => return None,
+        };
+        number.checked_mul(unit).filter(|bytes| *bytes > 0)
+    }
+
+    fn amount(self) -> Amount {
+        Amount::Bytes(self)
+    }
+}
+
+impl Kind for usize {
+    const WRITTEN: &'static str = "a whole number above 0";
+
+    fn read(text: &str) -> Option<Self> {
+        text.trim().parse().ok().filter(|count| *count > 0)
+    }
+
+    fn amount(self) -> Amount {
+        Amount::Count(self)
+    }
+}
+
+impl Kind for Duration {
+    const WRITTEN: &'static str = "a time above 0, such as 500ms, 30s, 5m or 1h";
+
+    fn read(text: &str) -> Option<Self> {
+        let (number, unit) = number_and_unit(text)?;
+        let milliseconds = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" | "min" => 60_000,
+            "h" => 3_600_000,
+            _ => return None,
+        };
+        let time = number.checked_mul(milliseconds).map(Duration::from_millis);
+        time.filter(|time| !time.is_zero())
+    }
+
+    fn amount(self) -> Amount {
+        Amount::Time(self)
+    }
+}
+
+/// One limit, as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is of.
+    pub scope: Scope,
+    /// Its value.
+    pub amount: Amount,
+    /// What it bounds, in a few words.
+    pub bounds: &'static str,
+}
+
+/// Why a limit was not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotSet {
+    /// There is no limit of that name.
+    NoSuchLimit,
+    /// The value is none for it; what is.
+    NoSuchValue(&'static str),
+}
+
+macro_rules! limits {
+    ($($(#[$doc:meta])* $name:ident, $setter:ident: $type:ty = $default:expr, $scope:ident, $bounds:literal;)*) => {
+        /// What one connection's instance may use, what a component may be, and what a host keeps open.
+        ///
+        /// Each is on by default. `Limits::default().all()` is the table of them, and `dagflux limits`
+        /// prints it.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Limits {
+            $($(#[$doc])* pub $name: $type,)*
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)* }
+            }
+        }
+
         impl Limits {
-            $($(#[$doc])* pub fn $setter(mut self, $field: $type) -> Self {
-                self.$field = $field;
-                self
-            })*
+            $(
+                #[doc = concat!("Sets [`", stringify!($name), "`](Self::", stringify!($name), ").")]
+                pub fn $setter(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+
+            /// Every limit, with its value.
+            pub fn all(&self) -> Vec<Limit> {
+                vec![$(Limit {
+                    name: stringify!($name),
+                    scope: Scope::$scope,
+                    amount: Kind::amount(self.$name),
+                    bounds: $bounds,
+                },)*]
+            }
+
+            /// Sets the limit called `name` to what `text` says.
+            ///
+            /// # Errors
+            ///
+            /// [`NotSet`] says why not.
+            pub fn set(&mut self, name: &str, text: &str) -> Result<(), NotSet> {
+                match name {
+                    $(stringify!($name) => {
+                        self.$name = <$type as Kind>::read(text)
+                            .ok_or(NotSet::NoSuchValue(<$type as Kind>::WRITTEN))?;
+                    })*
+                    _ => return Err(NotSet::NoSuchLimit),
+                }
+                Ok(())
+            }
         }
     };
 }
 
-setters! {
-    /// Sets [`memory`](Self::memory), in bytes.
-    with_memory memory: u64;
-    /// Sets [`table_elements`](Self::table_elements).
-    with_table_elements table_elements: usize;
-    /// Sets [`parts`](Self::parts).
-    with_parts parts: usize;
-    /// Sets [`handles`](Self::handles).
-    with_handles handles: usize;
-    /// Sets [`guest_time`](Self::guest_time).
-    with_guest_time guest_time: Duration;
-    /// Sets [`wall_time`](Self::wall_time).
-    with_wall_time wall_time: Duration;
-    /// Sets [`connect_time`](Self::connect_time).
-    with_connect_time connect_time: Duration;
-    /// Sets [`transfer`](Self::transfer), in bytes.
-    with_transfer transfer: usize;
-    /// Sets [`component_size`](Self::component_size), in bytes.
-    with_component_size component_size: u64;
-    /// Sets [`log_bytes`](Self::log_bytes).
-    with_log_bytes log_bytes: usize;
+limits! {
+    /// Bytes of linear memory and tables, summed over the instance, plus what
+    /// the host buffers for it. A connector that streams needs some 30 MiB.
+    memory, with_memory: u64 = 256 * MIB, Connection,
+        "memory, summed over an instance and the host's buffers for it";
+    /// Table elements, summed over the instance. A connector's table holds its
+    /// function pointers: some thousands.
+    table_elements, with_table_elements: usize = 20_000, Connection,
+        "table elements, summed over an instance";
+    /// Core instances, memories and tables, each.
+    parts, with_parts: usize = 16, Connection,
+        "core instances, memories and tables, each";
+    /// Host resources (sockets, streams, pollables, exchanges) held at once.
+    handles, with_handles: usize = 256, Connection,
+        "handles held at once";
+    /// Time spent working within one call, by the guest or by the host on its
+    /// behalf. Waiting for the server does not count: a query that sleeps for
+    /// an hour costs nothing, a loop is stopped. A batch takes milliseconds.
+    guest_time, with_guest_time: Duration = Duration::from_secs(5), Connection,
+        "work within one call, waiting for the server not counted";
+    /// Time from the beginning of one call to its end, waiting included. It
+    /// ends a connection whose server never answers; to bound a statement, use
+    /// its own time limit, which the server enforces and reports.
+    wall_time, with_wall_time: Duration = Duration::from_secs(3_600), Connection,
+        "time of one call, waiting included";
+    /// Time to open a connection, login included, unless the connection says
+    /// otherwise.
+    connect_time, with_connect_time: Duration = Duration::from_secs(15), Connection,
+        "time to connect and log in, unless the connection says otherwise (`connect_timeout`)";
+    /// Bytes that one call may carry across the boundary. Several times the
+    /// size of a batch, so that one large row still fits.
+    transfer, with_transfer: u64 = 64 * MIB, Connection,
+        "bytes that one call carries across the boundary";
+    /// Rows of one batch. Columns without buffers could otherwise claim any number.
+    batch_rows, with_batch_rows: usize = 1 << 24, Connection,
+        "rows of one batch";
+    /// Bytes that a connection may receive from its server, in all: more than anyone
+    /// means to read through one connection, and an end to a server that never stops.
+    received, with_received: u64 = TIB, Connection,
+        "bytes received by one connection, in all";
+    /// Bytes that a connection may send to its server, in all.
+    sent, with_sent: u64 = TIB, Connection,
+        "bytes sent by one connection, in all";
+    /// Bytes a connector may log within one call; the rest is dropped, and the
+    /// log says so.
+    log_bytes, with_log_bytes: u64 = 64 * KIB, Connection,
+        "bytes logged within one call";
+    /// Bytes a connector may log over the life of one connection; the rest is dropped, and
+    /// the log says so.
+    log_total, with_log_total: u64 = 16 * MIB, Connection,
+        "bytes logged by one connection, in all";
+    /// Connections open at once.
+    connections, with_connections: usize = 1_024, Host,
+        "connections open at once";
+    /// Bytes of a component file.
+    component_size, with_component_size: u64 = 16 * MIB, Host,
+        "size of a component";
+    /// Time that compiling a component may take. An honest one takes about a second.
+    compile_time, with_compile_time: Duration = Duration::from_secs(30), Host,
+        "time to compile a component";
+    /// Memory that compiling a component may take, where a process of its own does it
+    /// ([`HostBuilder::compiler`](crate::HostBuilder::compiler)). An honest one takes some 200 MiB.
+    compile_memory, with_compile_memory: u64 = 1024 * MIB, Host,
+        "memory to compile a component, in a process of its own";
 }
 
 /// A limit that was passed.
@@ -125,11 +296,19 @@ impl std::fmt::Display for Exceeded {
 
 impl std::error::Error for Exceeded {}
 
+/// A limit on what a connection moves that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MovedAll {
+    /// [`Limits::received`].
+    Received,
+    /// [`Limits::sent`].
+    Sent,
+}
+
 /// The part of an instance's memory that is in use, and whether more fits.
 #[derive(Debug, Default)]
 pub struct MemoryAccount {
     used: u64,
-    peak: u64,
     elements: usize,
 }
 
@@ -145,7 +324,6 @@ impl MemoryAccount {
             .filter(|used| *used <= limits.memory)
             .ok_or(Exceeded::Memory)?;
         self.used = used;
-        self.peak = self.peak.max(used);
         Ok(())
     }
 
@@ -166,9 +344,9 @@ impl MemoryAccount {
         Ok(())
     }
 
-    /// The most bytes that were in use at once.
-    pub fn peak(&self) -> u64 {
-        self.peak
+    /// The bytes in use.
+    pub fn used(&self) -> u64 {
+        self.used
     }
 }
 
@@ -178,17 +356,96 @@ mod tests {
 
     #[test]
     fn defaults_are_as_stated() {
-        let limits = Limits::default();
-        assert_eq!(limits.memory, 256 * 1024 * 1024);
-        assert_eq!(limits.table_elements, 20_000);
-        assert_eq!(limits.parts, 16);
-        assert_eq!(limits.handles, 256);
-        assert_eq!(limits.guest_time, Duration::from_secs(5));
-        assert_eq!(limits.wall_time, Duration::from_secs(60 * 60));
-        assert_eq!(limits.connect_time, Duration::from_secs(15));
-        assert_eq!(limits.transfer, 64 * 1024 * 1024);
-        assert_eq!(limits.component_size, 16 * 1024 * 1024);
-        assert_eq!(limits.log_bytes, 64 * 1024);
+        let stated = [
+            ("memory", "256 MiB"),
+            ("table_elements", "20000"),
+            ("parts", "16"),
+            ("handles", "256"),
+            ("guest_time", "5 s"),
+            ("wall_time", "1 h"),
+            ("connect_time", "15 s"),
+            ("transfer", "64 MiB"),
+            ("batch_rows", "16777216"),
+            ("received", "1 TiB"),
+            ("sent", "1 TiB"),
+            ("log_bytes", "64 KiB"),
+            ("log_total", "16 MiB"),
+            ("connections", "1024"),
+            ("component_size", "16 MiB"),
+            ("compile_time", "30 s"),
+            ("compile_memory", "1 GiB"),
+        ];
+        let limits = Limits::default().all();
+        let shown: Vec<_> = limits
+            .iter()
+            .map(|limit| (limit.name, limit.amount.to_string()))
+            .collect();
+        let stated: Vec<_> = stated.map(|(name, value)| (name, value.to_owned())).into();
+        assert_eq!(shown, stated);
+    }
+
+    /// What people read is what holds.
+    #[test]
+    fn the_table_in_the_readme_is_this_one() {
+        let readme = include_str!("../../../README.md");
+        for limit in Limits::default().all() {
+            let row = format!("| `{}` | {} | {} |", limit.name, limit.bounds, limit.amount);
+            assert!(readme.contains(&row), "README.md lacks the row {row}");
+        }
+    }
+
+    #[test]
+    fn limits_are_set_by_name() {
+        let mut limits = Limits::default();
+        for (name, text) in [
+            ("memory", "1GiB"),
+            ("guest_time", "500ms"),
+            ("wall_time", "5m"),
+            ("handles", "10"),
+            ("transfer", "4096"),
+            ("received", "10 GiB"),
+        ] {
+            assert_eq!(limits.set(name, text), Ok(()), "{name} {text}");
+        }
+        let expected = Limits::default()
+            .with_memory(1024 * MIB)
+            .with_guest_time(Duration::from_millis(500))
+            .with_wall_time(Duration::from_secs(300))
+            .with_handles(10)
+            .with_transfer(4096)
+            .with_received(10 * 1024 * MIB);
+        assert_eq!(limits, expected);
+        // What was shown can be set again.
+        for limit in expected.all() {
+            assert_eq!(limits.set(limit.name, &limit.amount.to_string()), Ok(()));
+        }
+        assert_eq!(limits, expected);
+    }
+
+    #[test]
+    fn what_is_no_limit_is_refused() {
+        let mut limits = Limits::default();
+        for name in ["", "Memory", "memory ", "with_memory", "fuel"] {
+            assert_eq!(limits.set(name, "1"), Err(NotSet::NoSuchLimit), "{name}");
+        }
+        for (name, text) in [
+            ("memory", ""),
+            ("memory", "0"),
+            ("memory", "-1"),
+            ("memory", "1 XB"),
+            ("memory", "99999999999TiB"),
+            ("guest_time", "5"),
+            ("guest_time", "0s"),
+            ("guest_time", "1.5s"),
+            ("handles", "1k"),
+            ("handles", "0"),
+        ] {
+            assert!(
+                matches!(limits.set(name, text), Err(NotSet::NoSuchValue(_))),
+                "{name} {text}"
+            );
+        }
+        assert_eq!(limits, Limits::default());
     }
 
     #[test]
@@ -202,7 +459,7 @@ mod tests {
         assert_eq!(account.grow(1, &limits), Err(Exceeded::Memory));
         account.shrink(600);
         assert_eq!(account.grow(600, &limits), Ok(()));
-        assert_eq!(account.peak(), 1_000);
+        assert_eq!(account.used(), 1_000);
     }
 
     #[test]

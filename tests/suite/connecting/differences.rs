@@ -105,7 +105,7 @@ async fn addresses_of_every_form() -> Result<()> {
         ("0:0:0:0:0:0:0:1", "::1"),
     ] {
         let mut connection = Way::to(&database).at(host).connect().await?;
-        let address = connection.receipt().address.map(|address| address.ip());
+        let address = connection.receipt().address().map(|address| address.ip());
         assert_eq!(
             address.map(|it| it.to_string()).as_deref(),
             Some(found),

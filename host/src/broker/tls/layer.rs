@@ -296,7 +296,7 @@ pub async fn shake_hands(
         while !outbox.is_empty() {
             match stream.try_write(&outbox) {
                 Ok(count) => {
-                    socket.meter().sent(count);
+                    socket.meter().sent(count as u64);
                     outbox.advance(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -330,7 +330,7 @@ struct Wire<'a>(&'a Connected);
 impl io::Read for Wire<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.0.stream().try_read(buffer)?;
-        self.0.meter().received(count);
+        self.0.meter().received(count as u64);
         Ok(count)
     }
 }
