@@ -2,9 +2,12 @@
 //!
 //! A file in the cache is machine code that this process will run, so it is
 //! only as trustworthy as the folder. The folder is created for its owner
-//! alone, and refused when others can write to it. Each file ends with the
-//! digest of its own content, which is checked before it is used: a file that
-//! was cut short or damaged is compiled anew.
+//! alone, and refused when others can write to it. Each file ends with a
+//! seal over its own content, which is checked before it is used: a file that
+//! was cut short, damaged, or sealed by someone else is compiled anew.
+//!
+//! With a key of its user's, which lies outside of the folder, the seal is one that
+//! no one else can make. Without one it is a digest, and finds damage only.
 //!
 //! A component is known to the world by its SHA-256. Within the cache it is
 //! found by its BLAKE3, which takes a fraction of the time; the SHA-256 is kept
@@ -17,41 +20,18 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-/// What follows the artifact: the component's SHA-256, and the BLAKE3 of all
-/// that stands before it.
+use crate::policy::Digest;
+
+/// What follows the artifact: the component's SHA-256, and the BLAKE3 of what it
+/// was found by and of all that stands before.
 const TRAILER: u64 = 64;
 
 /// How much is read at once while hashing: small enough to stay in the cache of
 /// the processor.
 const PIECE: usize = 128 * 1024;
-
-/// The SHA-256 digest of a component.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// The digest of `bytes`.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// What finds a component among those of this machine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,31 +60,59 @@ pub struct Compiled {
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
+    seal: Seal,
+}
+
+/// Makes seals: a keyed hash, or a hash if there is no key.
+#[derive(Clone)]
+struct Seal(Option<[u8; 32]>);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seal").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Seal {
+    /// A hasher for what is found by `key`: what is sealed under one name is not to be had under another.
+    fn begin(&self, key: &Key) -> blake3::Hasher {
+        let mut hasher = match &self.0 {
+            Some(secret) => blake3::Hasher::new_keyed(secret),
+            None => blake3::Hasher::new(),
+        };
+        hasher.update(&key.0);
+        hasher
+    }
 }
 
 impl Cache {
-    /// The cache in `folder`, which is created if it is missing.
-    pub fn open(folder: PathBuf) -> io::Result<Self> {
+    /// The cache in `folder`, which is created if it is missing, as is the key in the file `key`.
+    pub fn open(folder: PathBuf, key: Option<&Path>) -> io::Result<Self> {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder)?;
         refuse_shared(&folder)?;
-        Ok(Self { folder })
+        let seal = Seal(key.map(read_or_make_key).transpose()?);
+        Ok(Self { folder, seal })
     }
 
     /// The compiled form of the component with `key`.
     pub fn load(&self, engine: &Engine, key: &Key) -> Option<Compiled> {
         let path = self.path(engine, key);
-        let Some((digest, size)) = verify(File::open(&path).ok()?) else {
-            tracing::warn!("a compiled component in the cache is damaged; compiling it anew");
+        let file = File::open(&path).ok()?;
+        let Some((digest, size)) = verify(&file, self.seal.begin(key)) else {
+            tracing::warn!(
+                "a compiled component in the cache is damaged, or not ours; compiling it anew"
+            );
             return None;
         };
-        // SAFETY: the file is what `store` wrote: its digest holds, and the
+        // SAFETY: the file is what `store` wrote: its seal holds, and the
         // folder is writable for its owner alone. wasmtime itself checks that
         // the artifact was made by this version with this configuration.
-        let component = unsafe { Component::deserialize_file(engine, &path) }.ok()?;
+        let component =
+            unsafe { Component::deserialize_file(engine, same_file(&file, &path)) }.ok()?;
         Some(Compiled {
             component,
             digest,
@@ -122,7 +130,9 @@ impl Cache {
         artifact: &[u8],
     ) -> io::Result<()> {
         let path = self.path(engine, key);
-        let checksum = blake3::Hasher::new()
+        let checksum = self
+            .seal
+            .begin(key)
             .update(artifact)
             .update(&digest.0)
             .finalize();
@@ -146,10 +156,80 @@ impl Cache {
     }
 }
 
-/// The digest of the component in a whole file, and the size of its artifact.
-fn verify(mut file: File) -> Option<(Digest, u64)> {
+/// A path to the file that is open, so that it is not another one by now.
+fn same_file(file: &File, path: &Path) -> PathBuf {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsRawFd;
+        let open = PathBuf::from(format!("/dev/fd/{}", file.as_raw_fd()));
+        if open.exists() {
+            return open;
+        }
+    }
+    let _ = file;
+    path.to_owned()
+}
+
+/// The key in the file at `path`, which is made if it is missing.
+fn read_or_make_key(path: &Path) -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    match File::open(path) {
+        Ok(mut file) => {
+            refuse_readable(path, &file)?;
+            file.read_exact(&mut key)?;
+            return Ok(key);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    // Written aside and linked: of two that begin at once, both go on with one key.
+    let aside = path.with_file_name(unique_name());
+    rustls::crypto::ring::default_provider()
+        .secure_random
+        .fill(&mut key)
+        .map_err(|_| io::Error::other("the system has no random numbers"))?;
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let made = options
+        .open(&aside)
+        .and_then(|mut file| file.write_all(&key))
+        .and_then(|()| fs::hard_link(&aside, path));
+    let _ = fs::remove_file(&aside);
+    match made {
+        Ok(()) => Ok(key),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_or_make_key(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses a key that others can read.
+#[cfg(unix)]
+fn refuse_readable(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+    if file.metadata()?.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "the key {} can be read by others: run `chmod 600` on it, or delete it to have a new one made",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
+}
+
+#[cfg(not(unix))]
+fn refuse_readable(_: &Path, _: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// The digest of the component in a whole file, and the size of its artifact, if `hasher` comes to the
+/// seal in it.
+fn verify(mut file: &File, mut hasher: blake3::Hasher) -> Option<(Digest, u64)> {
     let size = file.metadata().ok()?.len().checked_sub(TRAILER)?;
-    let mut hasher = blake3::Hasher::new();
     let mut piece = vec![0; PIECE];
     let mut left = size;
     while left > 0 {

@@ -27,28 +27,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn new(memory: Option<Arc<dyn MemoryCreator>>) -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config
-            .epoch_interruption(true)
-            .wasm_component_model(true)
-            .max_wasm_stack(GUEST_STACK)
-            // Connectors come without names and lines: a trace of one tells nothing,
-            // and what it is made from is a third of a compiled component.
-            .wasm_backtrace_max_frames(None)
-            .generate_address_map(false)
-            // Nothing of the contract needs these; what is off cannot be attacked.
-            .wasm_memory64(false)
-            .wasm_relaxed_simd(false)
-            .wasm_tail_call(false);
-        if let Some(memory) = memory {
-            // Memory of one's own has no guard pages: every access is checked.
-            config
-                .with_host_memory(memory)
-                .memory_reservation(0)
-                .memory_guard_size(0)
-                .memory_init_cow(false);
-        }
-        let engine = Engine::new(&config)?;
+        let engine = configured(memory)?;
         let mut linker = Linker::new(&engine);
         imports::link(&mut linker)?;
         let clock = Clock::start(engine.clone())?;
@@ -68,6 +47,33 @@ impl Sandbox {
         self.clock.wake.notify_one();
         Ticking(self.clock.clone())
     }
+}
+
+/// An engine for guests, with `memory` for them if it is not wasmtime's own. What one compiles, another
+/// of the same configuration runs.
+pub fn configured(memory: Option<Arc<dyn MemoryCreator>>) -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .wasm_component_model(true)
+        .max_wasm_stack(GUEST_STACK)
+        // Connectors come without names and lines: a trace of one tells nothing,
+        // and what it is made from is a third of a compiled component.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false)
+        // Nothing of the contract needs these; what is off cannot be attacked.
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false);
+    if let Some(memory) = memory {
+        // Memory of one's own has no guard pages: every access is checked.
+        config
+            .with_host_memory(memory)
+            .memory_reservation(0)
+            .memory_guard_size(0)
+            .memory_init_cow(false);
+    }
+    Engine::new(&config)
 }
 
 impl Drop for Sandbox {

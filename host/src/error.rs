@@ -403,6 +403,18 @@ impl std::error::Error for Error {
     }
 }
 
+/// A wasmtime error as a source, without its backtrace.
+#[derive(Debug)]
+pub(crate) struct Wasmtime(pub(crate) wasmtime::Error);
+
+impl std::fmt::Display for Wasmtime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for Wasmtime {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

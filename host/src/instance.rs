@@ -14,8 +14,8 @@ use crate::bindings::{Error as GuestError, RelationalConnector, RelationalConnec
 use crate::broker::Broker;
 use crate::broker::log::Log;
 use crate::broker::meter::Stopwatch;
-use crate::connector::{HostInner, Wasmtime};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Wasmtime};
+use crate::host::HostInner;
 use crate::policy::limits::Exceeded;
 use crate::state::State;
 use crate::turns;

@@ -20,6 +20,7 @@
 mod bindings;
 mod broker;
 mod cache;
+mod compile;
 mod config;
 mod connection;
 mod connection_string;
@@ -28,6 +29,7 @@ mod descriptor;
 mod encryption;
 mod engine;
 mod error;
+mod host;
 mod imports;
 mod instance;
 mod ipc;
@@ -48,18 +50,20 @@ mod turns;
 mod types;
 
 pub use broker::tls::certificate::ServerCertificate;
+pub use compile::{Compiler, serve_compiler};
 pub use config::{Config, Value};
 pub use connection::{Canceller, Connection};
 pub use connection_string::{ConnectionString, StringField, StringValue};
-pub use connector::{ComponentInfo, Connector, Host, HostBuilder};
+pub use connector::{ComponentInfo, Connector};
 pub use descriptor::{
     CancelCapabilities, Capabilities, Descriptor, Dialect, Field, FieldKind, ReadCapabilities,
     Role, TlsUpgrade, WriteCapabilities,
 };
 pub use encryption::{Encryption, Presented, Verified};
 pub use error::{Error, ErrorKind, Fault, Result};
+pub use host::{Host, HostBuilder, Inspection};
 pub use password_file::PasswordFile;
-pub use policy::{Limits, Policy, TlsMode};
+pub use policy::{Beyond, Digest, Limits, Permissions, Policy, SigningKey, TlsMode, Trust};
 pub use receipt::Receipt;
 pub use registry::Registry;
 pub use report::{

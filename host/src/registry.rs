@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::connector::{Connector, Host};
+use crate::connector::Connector;
 use crate::error::Result;
+use crate::host::Host;
 
 /// Connectors by name.
 ///

@@ -166,6 +166,9 @@ impl Exit {
             | K::GuestTimeLimit
             | K::MemoryLimit
             | K::TransferLimit
+            | K::CompileLimit
+            | K::Untrusted
+            | K::NotGranted
             | K::InvalidData
             | K::Internal => Exit::Connector,
             K::Io => Exit::File,

@@ -3,6 +3,8 @@
 //!
 //! | Promise | Where |
 //! |---|---|
+//! | a component is the one that was meant, and asks for no more than was granted | [`trust`] |
+//! | it is not made to keep the compiler busy | [`component`] |
 //! | a component imports only what the contract lists | [`imports`] |
 //! | it cannot rename a password into something it may see | [`form`] |
 //! | it reaches the configured endpoint, and nothing else | [`network`] |
@@ -12,6 +14,7 @@
 //! | what it says is free of sensitive values where others read it | [`redaction`] |
 
 pub mod clouds;
+pub mod component;
 pub mod form;
 pub mod imports;
 pub mod limits;
@@ -19,11 +22,13 @@ pub mod login;
 pub mod network;
 pub mod redaction;
 pub mod tls;
+pub mod trust;
 
 pub use limits::Limits;
 pub use login::LoginPolicy;
 pub use network::NetworkPolicy;
 pub use tls::TlsMode;
+pub use trust::{Beyond, Digest, Permissions, SigningKey, Trust};
 
 /// What an embedder permits to every connector of a [`Host`](crate::Host).
 ///
