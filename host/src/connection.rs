@@ -492,6 +492,12 @@ impl Canceller {
     pub async fn cancel(&self) -> Result<()> {
         self.shared.cancel().await
     }
+
+    /// What the connection has used so far, also while a stream or a sink borrows it, and after its end.
+    pub fn receipt(&self) -> Receipt {
+        let broker = &self.shared.broker;
+        Receipt::of(broker.meter.usage(), broker)
+    }
 }
 
 fn mirrored<T, U: From<T>>(list: Vec<T>) -> Vec<U> {

@@ -196,6 +196,12 @@ impl Default for ConnectOptions {
 }
 
 impl ConnectOptions {
+    /// Sets what the connection may use.
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
     /// Sets the name under which the server lists the connection.
     pub fn with_application_name(mut self, name: impl Into<String>) -> Self {
         self.application_name = name.into();

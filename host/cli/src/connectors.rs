@@ -98,7 +98,7 @@ impl Search {
 }
 
 /// Whether a connector is given by its path rather than by its name.
-fn is_path(connector: &str) -> bool {
+pub fn is_path(connector: &str) -> bool {
     let path = Path::new(connector);
     path.components().count() > 1
         || path

@@ -28,16 +28,24 @@ psql would. Fields written beside them come first:
   url = { env = \"DATABASE_URL\" }
   use_ssl = true
 
+Of the connector, a connection can ask that it is one component, that it is signed with a minisign
+key (the signature lies beside it: postgres.wasm.minisig), and that it stays within limits:
+  [strict]
+  connector = \"postgres\"
+  connector_digest = \"sha256:...\"  # as `dagflux inspect postgres` shows it
+  connector_key = \"RW...\"          # the second line of a minisign .pub file
+  limits = { memory = \"128MiB\", guest_time = \"2s\" }
+
 Where a command wants a connection, a URL without its password does as well:
   PGPASSWORD=... dagflux tables postgres://dagflux@localhost/sales --libpq";
 
 const JSON: &str = "\
 With --json, on standard output:
-  describe, inspect                       an object
+  describe, inspect, grant                an object
   check                                   {\"server\",\"verdicts\",\"findings\",\"failed\"}, also when no
                                           connection can be opened: \"server\" is null then
   connections, schemas, tables, columns,  an array of objects
-  setup-sql
+  setup-sql, limits
   preview, query                          one document a line:
                                             {\"columns\":[{\"name\",\"type\",\"arrow\"}, ...]}
                                             each row as an array
@@ -48,5 +56,6 @@ With --json, on standard output:
   import                                  {\"rows\",\"inserted\",\"updated\",\"deleted\",
                                            \"dry_run\",\"statements\",\"remarks\",\"columns\", ...}
 and on standard error, after a failure:   {\"error\":{\"kind\",\"message\",\"hint\",\"exit_code\", ...}}
+with --receipt, last of all:              {\"receipt\":{\"received\",\"sent\",\"rows_read\", ...}}
 Values are as in jsonl exports; each of \"losses\" is
 {\"column\",\"reason\",\"became\",\"values\",\"first_row\",\"example\"}. Host, login name and secrets are in none of it.";

@@ -13,6 +13,7 @@ mod context;
 mod exit;
 mod failure;
 mod formats;
+mod grants;
 mod help;
 mod interrupt;
 mod output;
@@ -30,6 +31,9 @@ use crate::redact::Redactor;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let args::Command::Compile = cli.command {
+        return ExitCode::from(dagflux_host::serve_compiler());
+    }
     let json = cli.global.json;
     log_to_stderr(cli.global.verbose);
     let redactor = Redactor::default();
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
             None => Exit::Success,
         },
     };
+    context.print_receipt();
     ExitCode::from(exit.code())
 }
 

@@ -21,6 +21,25 @@ Example:
   dagflux check sales --for source --for new-table --all-schemas --json
   dagflux check sales --for all --sql > missing.sql";
 
+/// Of `inspect`.
+pub const INSPECT: &str = "\
+With two connectors, exits with 14 if the second asks for more than the first: an interface that it
+newly imports, a sensitive value that it is newly told, or one that is no longer kept from it.
+
+Example:
+  dagflux inspect ./target/connectors/postgres.wasm
+  dagflux inspect postgres ./postgres-new.wasm";
+
+/// Of `grant`.
+pub const GRANT: &str = "\
+A connector is granted what it asks for when it is first used. Another version of it that asks for
+more is refused until this grants it. A connection can be stricter: `connector_digest` pins one
+component, `connector_key` asks for a minisign signature.
+
+Example:
+  dagflux inspect ./postgres-old.wasm postgres
+  dagflux grant postgres";
+
 /// Of `setup-sql`.
 pub const SETUP_SQL: &str = "\
 The names come from a connection of the connection file, which need not be complete, or from

@@ -77,6 +77,20 @@ pub struct Global {
     #[arg(long, global = true)]
     pub libpq: bool,
 
+    /// Set a limit of the sandbox, such as memory=512MiB; can be given several times
+    ///
+    /// `dagflux limits` lists them. A limit that the connection file sets for a connection gives way to this.
+    #[arg(long = "limit", global = true, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub limits: Vec<(String, String)>,
+
+    /// Say at the end what the command's sandbox used, on standard error
+    #[arg(long, global = true)]
+    pub receipt: bool,
+
+    /// The file that records what connectors were granted [default: dagflux/grants.toml in the user's data folder]
+    #[arg(long, global = true, value_name = "FILE", env = "DAGFLUX_GRANTS")]
+    pub grants: Option<PathBuf>,
+
     /// Log what happens to standard error; -vv for more. Never SQL text, never secrets
     #[arg(short, long, visible_alias = "trace", global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
@@ -97,12 +111,34 @@ pub enum Command {
         json_schema: bool,
     },
 
-    /// Show what a connector's file holds: digest, sizes, imports and exports
-    #[command(after_long_help = "Example:\n  dagflux inspect ./target/connectors/postgres.wasm")]
+    /// Show what a connector's file holds and asks for, or what one asks for and another does not
+    #[command(after_long_help = examples::INSPECT)]
     Inspect {
         /// A connector's name, or the path of its .wasm file
         connector: String,
+        /// Another one, such as a new version: shows what it asks for beyond the first
+        other: Option<String>,
     },
+
+    /// Grant a connector what it asks for
+    #[command(after_long_help = examples::GRANT)]
+    Grant {
+        /// The connector, as the connection file calls it: by name, or by path
+        connector: String,
+    },
+
+    /// Show the limits of the sandbox, and where each comes from
+    #[command(
+        after_long_help = "Example:\n  dagflux limits\n  dagflux limits sales --limit memory=1GiB"
+    )]
+    Limits {
+        /// A connection, for what the connection file says of it
+        connection: Option<String>,
+    },
+
+    /// Compile a component from standard input to standard output
+    #[command(name = COMPILE, hide = true)]
+    Compile,
 
     /// List the connections of the connection file, and whether each is complete
     #[command(after_long_help = "Shows no sensitive values.\n\nExample:\n  dagflux connections")]
@@ -297,6 +333,19 @@ pub fn quoted(argument: &str) -> String {
         argument.to_owned()
     } else {
         format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
+/// The command by which this program is its own compiler.
+pub const COMPILE: &str = "compile-component";
+
+/// Splits `name=value`.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("write a limit and its value, such as memory=512MiB".into()),
     }
 }
 

@@ -6,8 +6,10 @@ mod connections;
 mod describe;
 mod discover;
 mod export;
+mod grant;
 mod import;
 mod inspect;
+mod limits;
 mod secret;
 mod setup_sql;
 mod statement;
@@ -26,7 +28,18 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
             connector,
             json_schema,
         } => describe::run(context, &connector, json_schema).await?,
-        Command::Inspect { connector } => inspect::run(context, &connector).await?,
+        Command::Inspect {
+            connector,
+            other: None,
+        } => inspect::run(context, &connector).await?,
+        Command::Inspect {
+            connector,
+            other: Some(other),
+        } => return inspect::compare(context, &connector, &other).await,
+        Command::Grant { connector } => grant::run(context, &connector).await?,
+        Command::Limits { connection } => limits::run(context, connection.as_deref())?,
+        // Done by now, without a runtime.
+        Command::Compile => {}
         Command::Connections => connections::run(context).await?,
         Command::Certificate(args) => certificate::run(context, &args).await?,
         Command::Check(args) => return check::run(context, &args).await,

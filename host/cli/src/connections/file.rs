@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::guard::{self, Guard};
 use super::reference::Reference;
 use crate::failure::{Failure, Fault};
 
@@ -45,6 +46,8 @@ pub struct Entry {
     pub line: usize,
     /// The connector, by name or by path.
     pub connector: Option<(String, usize)>,
+    /// What it asks of its connector.
+    pub guard: Guard,
     /// Its fields, in the order of the file.
     pub fields: Vec<Given>,
     /// What is wrong with it whatever the connector is.
@@ -229,11 +232,18 @@ const EXAMPLE: &str = "    [sales]
     password = { keyring = true }    # then: dagflux secret set sales.password";
 
 impl Entry {
+    /// Whether what it asks of its connector cannot be asked as it is written.
+    pub fn is_unguarded(&self) -> bool {
+        let own = [guard::DIGEST, guard::KEY, guard::LIMITS];
+        (self.faults.iter()).any(|fault| own.contains(&fault.field.as_str()))
+    }
+
     fn new(name: &str, line: usize, table: &DeTable<'_>, lines: &Lines) -> Entry {
         let mut entry = Entry {
             name: name.to_owned(),
             line,
             connector: None,
+            guard: Guard::default(),
             fields: Vec::new(),
             faults: Vec::new(),
         };
@@ -255,14 +265,18 @@ impl Entry {
                 }
                 continue;
             }
+            if entry.guard.take(key.get_ref(), at, value.get_ref()) {
+                continue;
+            }
             entry.fields.push(Given {
                 name: key.get_ref().to_string(),
                 line: at,
                 value: content(name, key.get_ref(), value.get_ref()),
             });
         }
+        entry.faults.append(&mut entry.guard.faults);
         entry.fields.sort_by_key(|given| given.line);
-        if entry.connector.is_none() && entry.faults.is_empty() {
+        if entry.connector.is_none() && !entry.faults.iter().any(|fault| fault.field == CONNECTOR) {
             let keys: Vec<&str> = entry
                 .fields
                 .iter()

@@ -2,6 +2,7 @@
 
 pub mod faults;
 pub mod file;
+pub mod guard;
 pub mod keystore;
 pub mod pin;
 pub mod reference;

@@ -12,6 +12,7 @@ use dagflux_host::{
 
 use super::faults::{Checked, Sensitive, SensitiveField, file_obstacle};
 use super::file::{Content, Entry, File, Given};
+use super::guard::Guard;
 use super::reference::Reference;
 use crate::failure::Fault;
 
@@ -288,6 +289,7 @@ pub fn of_command_line(url: &str, libpq: bool) -> (File, Entry) {
         value,
     };
     let entry = Entry {
+        guard: Guard::default(),
         name: "URL".to_owned(),
         line: 0,
         connector: Some((ConnectionString::CONNECTOR.to_owned(), 0)),
