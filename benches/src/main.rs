@@ -7,6 +7,7 @@ mod connect;
 mod exact;
 mod load;
 mod memory;
+mod neighbours;
 mod product;
 mod psql;
 mod read;
@@ -38,6 +39,7 @@ enum What {
     Load,
     Exact,
     Check,
+    Neighbours,
     All,
     /// Reads or writes one table in a process of its own and prints its peak memory.
     #[value(hide = true)]
@@ -86,6 +88,9 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     if wanted(What::Check) {
         check::measure(&mut report).await?;
+    }
+    if wanted(What::Neighbours) {
+        neighbours::measure(&mut report).await?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

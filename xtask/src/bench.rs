@@ -23,6 +23,8 @@ pub(crate) enum What {
     Exact,
     /// Checking a database of ten thousand tables.
     Check,
+    /// What connections that misbehave take from one that works.
+    Neighbours,
     /// All of them.
     #[default]
     All,
@@ -38,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Load => "load",
         What::Exact => "exact",
         What::Check => "check",
+        What::Neighbours => "neighbours",
         What::All => "all",
     };
     // The command is part of what is measured.
