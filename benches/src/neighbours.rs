@@ -85,10 +85,14 @@ pub(crate) async fn measure(report: &mut Report) -> Result<()> {
         "k/s",
     );
     for ((name, ..), kills) in ATTACKS.iter().zip(&kills) {
-        report.count(&format!("{name}: ended and begun again"), *kills);
+        report.figure(
+            &format!("{name}: ended and begun again"),
+            *kills as f64,
+            "times",
+        );
         ensure!(*kills > 0, "the one {name} was never ended");
     }
-    report.count("lines of theirs that were logged", lines);
+    report.figure("lines of theirs that were logged", lines as f64, "");
     Ok(())
 }
 

@@ -62,14 +62,14 @@ impl Report {
         });
     }
 
-    /// A count without a bar.
-    pub(crate) fn count(&mut self, what: &str, ours: u64) {
+    /// A figure without a bar.
+    pub(crate) fn figure(&mut self, what: &str, ours: f64, unit: &'static str) {
         self.rows.push(Row {
             what: what.to_owned(),
             reference: None,
-            ours: ours as f64,
+            ours,
             ratio: None,
-            unit: "",
+            unit,
             bar: String::new(),
             holds: true,
         });

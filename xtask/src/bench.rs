@@ -25,6 +25,8 @@ pub(crate) enum What {
     Check,
     /// What connections that misbehave take from one that works.
     Neighbours,
+    /// A thousand connections at once, in time and memory.
+    Connections,
     /// All of them.
     #[default]
     All,
@@ -41,6 +43,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Exact => "exact",
         What::Check => "check",
         What::Neighbours => "neighbours",
+        What::Connections => "connections",
         What::All => "all",
     };
     // The command is part of what is measured.

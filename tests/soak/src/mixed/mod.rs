@@ -89,15 +89,21 @@ impl Ground {
     /// Waits until no backend of a connection is left.
     async fn settle(&self) -> Result<()> {
         let started = Instant::now();
-        let backends = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'dagflux'";
-        while self.sql.query_one(backends, &[]).await?.get::<_, i64>(0) > 0 {
+        let backends = "SELECT concat_ws(', ', application_name, state, wait_event, query) \
+            FROM pg_stat_activity WHERE usename = 'dagflux'";
+        loop {
+            let left = self.sql.query(backends, &[]).await?;
+            let Some(one) = left.first() else {
+                return Ok(());
+            };
             ensure!(
                 started.elapsed() < SETTLING,
-                "backends of the connections were left"
+                "{} backends were left: {}",
+                left.len(),
+                one.get::<_, String>(0)
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(())
     }
 }
 

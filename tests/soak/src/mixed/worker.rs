@@ -334,15 +334,18 @@ impl Worker {
         }
     }
 
-    /// A statement that has to be cancelled.
+    /// A statement that has to be cancelled. A server does not notice that its client is gone while
+    /// it sleeps: where the cancel request may be lost, it wakes up by itself.
     async fn sleep(&mut self, connection: &mut Connection, link: Link) -> Result<Next> {
         let patience = Duration::from_millis(self.chance.below(50));
+        let seconds = if link == Link::Sound { 600 } else { 10 };
         let sleeping = async {
-            let rows = connection.query("SELECT pg_sleep(600)").await?;
+            let sql = format!("SELECT pg_sleep({seconds})");
+            let rows = connection.query(&sql).await?;
             rows.try_collect::<Vec<_>>().await
         };
         match maybe(Some(patience), sleeping).await {
-            Ended::With(Ok(_)) => bail!("600 s are over"),
+            Ended::With(Ok(_)) => bail!("it was let sleep for {seconds} s"),
             ended => self.stopped(&ended, link),
         }
     }
