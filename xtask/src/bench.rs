@@ -34,7 +34,10 @@ pub(crate) enum What {
 
 /// Builds the benchmark and runs it.
 pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
-    guests::build_connectors(workspace)?;
+    match what {
+        What::Neighbours | What::All => guests::build(workspace)?,
+        _ => guests::build_connectors(workspace)?,
+    }
     let what = match what {
         What::Read => "read",
         What::Append => "append",
