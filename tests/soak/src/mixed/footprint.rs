@@ -86,3 +86,18 @@ impl Samples {
         Ok(Some((second, last)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_grows_in_the_last_third_is_noticed() -> Result<()> {
+        let run = |last: f64| Samples([vec![50.0; 4], vec![100.0; 4], vec![last; 4]].concat());
+        assert_eq!(run(100.0).are_flat()?, Some((100.0, 100.0)));
+        assert_eq!(run(116.0).are_flat()?, Some((100.0, 116.0)));
+        assert!(run(116.5).are_flat().is_err());
+        assert_eq!(Samples(vec![1.0; 8]).are_flat()?, None);
+        Ok(())
+    }
+}

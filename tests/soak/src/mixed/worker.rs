@@ -371,7 +371,10 @@ impl Worker {
         if !(link.explains(error.kind()) || is_ended) {
             bail!("{}: {error} {:?}", error.kind(), error.detail());
         }
-        let kind = error.kind().as_str();
+        let kind = match link {
+            Link::Sound => "closed-though-sound",
+            Link::Faulty | Link::Encrypted => error.kind().as_str(),
+        };
         self.ground
             .ledger
             .book(|counts| *counts.errors.entry(kind).or_default() += 1);
