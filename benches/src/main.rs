@@ -4,9 +4,11 @@
 mod append;
 mod check;
 mod connect;
+mod connections;
 mod exact;
 mod load;
 mod memory;
+mod neighbours;
 mod product;
 mod psql;
 mod read;
@@ -38,19 +40,26 @@ enum What {
     Load,
     Exact,
     Check,
+    Neighbours,
+    Connections,
     All,
     /// Reads or writes one table in a process of its own and prints its peak memory.
     #[value(hide = true)]
     MemoryProbe,
+    /// Opens connections in a process of its own and prints what they take.
+    #[value(hide = true)]
+    ConnectionsProbe,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if arguments.what == What::MemoryProbe {
-        return finished(memory::probe().await.map(|()| true));
-    }
-    finished(measure(&arguments).await)
+    let outcome = match arguments.what {
+        What::MemoryProbe => memory::probe().await.map(|()| true),
+        What::ConnectionsProbe => connections::probe().await.map(|()| true),
+        _ => measure(&arguments).await,
+    };
+    finished(outcome)
 }
 
 /// Success when every bar holds.
@@ -86,6 +95,12 @@ async fn measure(arguments: &Arguments) -> Result<bool> {
     }
     if wanted(What::Check) {
         check::measure(&mut report).await?;
+    }
+    if wanted(What::Neighbours) {
+        neighbours::measure(&mut report).await?;
+    }
+    if wanted(What::Connections) {
+        connections::measure(&mut report).await?;
     }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

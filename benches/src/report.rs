@@ -41,6 +41,40 @@ impl Report {
         });
     }
 
+    /// Amounts of which more is better: ours has to be `least` times the reference.
+    pub(crate) fn share(
+        &mut self,
+        what: &str,
+        reference: f64,
+        ours: f64,
+        least: f64,
+        unit: &'static str,
+    ) {
+        let ratio = ours / reference;
+        self.rows.push(Row {
+            what: what.to_owned(),
+            reference: Some(reference),
+            ours,
+            ratio: Some(ratio),
+            unit,
+            bar: format!("at least {least} x"),
+            holds: ratio >= least,
+        });
+    }
+
+    /// A figure without a bar.
+    pub(crate) fn figure(&mut self, what: &str, ours: f64, unit: &'static str) {
+        self.rows.push(Row {
+            what: what.to_owned(),
+            reference: None,
+            ours,
+            ratio: None,
+            unit,
+            bar: String::new(),
+            holds: true,
+        });
+    }
+
     /// A time, in milliseconds, of at most `most`.
     pub(crate) fn time(&mut self, what: &str, ours: Duration, most: Duration) {
         self.amount(what, milliseconds(ours), milliseconds(most), "ms");

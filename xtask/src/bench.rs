@@ -23,6 +23,10 @@ pub(crate) enum What {
     Exact,
     /// Checking a database of ten thousand tables.
     Check,
+    /// What connections that misbehave take from one that works.
+    Neighbours,
+    /// A thousand connections at once, in time and memory.
+    Connections,
     /// All of them.
     #[default]
     All,
@@ -30,7 +34,10 @@ pub(crate) enum What {
 
 /// Builds the benchmark and runs it.
 pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
-    guests::build_connectors(workspace)?;
+    match what {
+        What::Neighbours | What::All => guests::build(workspace)?,
+        _ => guests::build_connectors(workspace)?,
+    }
     let what = match what {
         What::Read => "read",
         What::Append => "append",
@@ -38,6 +45,8 @@ pub(crate) fn run(workspace: &Workspace, what: What, json: bool) -> Result<()> {
         What::Load => "load",
         What::Exact => "exact",
         What::Check => "check",
+        What::Neighbours => "neighbours",
+        What::Connections => "connections",
         What::All => "all",
     };
     // The command is part of what is measured.

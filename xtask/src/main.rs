@@ -46,7 +46,8 @@ enum Task {
         json: bool,
     },
     /// Kills whatever takes part in a write at random moments, and looks each time
-    /// whether all rows or none were written.
+    /// whether all rows or none were written. With `mixed`: reads, writes, drops and
+    /// network faults at once, for 30 minutes.
     Soak {
         /// What the program takes: `--help` lists it.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]

@@ -28,6 +28,11 @@ impl Chance {
     pub(crate) fn fraction(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
+
+    /// A whole number below `end`; 0 if there is none.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        (self.fraction() * end as f64) as u64
+    }
 }
 
 /// A seed that no other run has had.

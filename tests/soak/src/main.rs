@@ -1,20 +1,23 @@
 //! Kills the host, the guest's instance or the server's backend at random moments of a
 //! write, and looks each time whether the table holds exactly the rows from before or
 //! exactly those from after. `cargo xtask soak` builds it and runs it.
+//!
+//! With `mixed` it does everything at once instead, for as long as it is told: see [`mixed`].
 
 mod chance;
 mod import;
 mod kill;
+mod mixed;
 mod plan;
 mod rows;
 mod stage;
 mod summary;
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::chance::Chance;
 use crate::kill::{Killer, Outcome};
@@ -25,7 +28,10 @@ use crate::summary::Summary;
 /// Kills whatever takes part in a write, at random moments.
 #[derive(Parser)]
 #[command(name = "cargo xtask soak", bin_name = "cargo xtask soak")]
+#[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    instead: Option<Instead>,
     /// What the moments are drawn from, as shares of the time that a write takes; one of its
     /// own for each run, which it prints. The shares come back with the seed. How long a write
     /// takes is measured anew, so it is struck near the same place and not at the same.
@@ -49,6 +55,24 @@ struct Arguments {
     modes: Vec<Mode>,
 }
 
+/// What to do instead of killing.
+#[derive(Subcommand)]
+enum Instead {
+    /// Reads, writes, drops futures and streams in the middle of it, and has the network fail, all
+    /// at once; then looks whether both sides have counted the same rows and nothing is left behind.
+    Mixed {
+        /// For how long.
+        #[arg(long, default_value_t = 30.0)]
+        minutes: f64,
+        /// How many connections work at once.
+        #[arg(long, default_value_t = 6)]
+        connections: i32,
+        /// What the operations and faults are drawn from; when they happen is not.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+}
+
 /// How often a kill is tried until it strikes: enough for its moment to move from the end of
 /// the write to its beginning, should the machine have been slow while that was measured.
 const TRIES: usize = 25;
@@ -59,6 +83,9 @@ async fn main() -> ExitCode {
         return succeeded(import::as_child().await);
     }
     let arguments = Arguments::parse();
+    if let Some(instead) = arguments.instead {
+        return succeeded(instead.run().await);
+    }
     let seed = arguments.seed.unwrap_or_else(chance::seed);
     let outcome = soak(&arguments, seed).await;
     if outcome.is_err() {
@@ -68,6 +95,21 @@ async fn main() -> ExitCode {
         );
     }
     succeeded(outcome)
+}
+
+impl Instead {
+    async fn run(self) -> Result<()> {
+        let Self::Mixed {
+            minutes,
+            connections,
+            seed,
+        } = self;
+        dagflux_test_support::install::provide()?;
+        let seed = seed.unwrap_or_else(chance::seed);
+        println!("seed {seed}");
+        let time = Duration::try_from_secs_f64(minutes * 60.0)?;
+        mixed::run(time, connections, seed).await
+    }
 }
 
 fn succeeded(outcome: Result<()>) -> ExitCode {

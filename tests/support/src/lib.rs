@@ -5,7 +5,8 @@
 //! fresh database in it, with the grants that the product's documentation asks
 //! for. [`tpch`] fills one with the TPC-H tables. [`connector_path`] finds a
 //! connector that `cargo xtask guests` has built. [`Certificates`] makes what servers and
-//! logins need for TLS; [`PgBouncer`] is a pooler in front of a server.
+//! logins need for TLS; [`PgBouncer`] is a pooler in front of a server; [`proxy::Proxy`] passes
+//! connections on to one and breaks them as told.
 //!
 //! A server that cannot be started is an error, never a skipped test.
 
@@ -22,6 +23,7 @@ mod options;
 mod packages;
 mod pgbouncer;
 mod process;
+pub mod proxy;
 mod server;
 pub mod tpch;
 
