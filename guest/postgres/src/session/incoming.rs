@@ -174,10 +174,11 @@ impl Session {
         sqlstate::about_login(error, report, &self.parameters.database, &self.user)
     }
 
-    /// Turns the server's report into a failure and brings the session to rest.
+    /// Turns the server's report into a failure and brings the session to rest. In a login,
+    /// nothing comes after it.
     pub(super) fn fail(&mut self, report: &Report) -> Error {
         let error = self.explain(report);
-        if report.is_fatal() {
+        if report.is_fatal() || !self.logged_in {
             self.lost = Some(error.clone());
         } else if let Err(error) = self.settle() {
             log::debug(LOG, &format!("not at rest after a failure: {error}"));

@@ -87,6 +87,8 @@ pub struct Session {
     outstanding: u32,
     /// When the last request was made.
     sent: Option<Instant>,
+    /// Whether the server has let us in.
+    logged_in: bool,
     /// Whether a row stream or a sink holds the session.
     busy: bool,
     /// Why the connection is no more.
@@ -120,12 +122,14 @@ impl Session {
             transaction: Transaction::Idle,
             outstanding: 1,
             sent: None,
+            logged_in: false,
             busy: false,
             lost: None,
             settings_hold: None,
             dial: None,
         };
         session.login(credentials)?;
+        session.logged_in = true;
         log::debug(LOG, "logged in");
         Ok(session)
     }
