@@ -9,7 +9,7 @@ use dagflux_guest::{BatchLimits, Error, Result, ipc, log};
 use crate::plan::Plan;
 use crate::protocol::backend::{self, CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
-use crate::session::{Session, Stopped, unexpected};
+use crate::session::{Session, Stopped};
 use crate::sqlstate;
 use crate::types::decode::RowDecoder;
 
@@ -189,7 +189,7 @@ impl Rows {
                     }
                     return Ok(Some(decoder.take()));
                 }
-                _ => return Err(unexpected("among rows")),
+                _ => return Err(session.unexpected("among rows")),
             }
         }
     }
