@@ -20,6 +20,7 @@ mod memory;
 mod outages;
 mod read_only;
 mod sandbox;
+mod servers;
 mod smoke;
 mod swap;
 mod types;
