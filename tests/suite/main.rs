@@ -10,7 +10,6 @@ mod connecting;
 mod discovery;
 mod errors;
 mod fixture;
-#[allow(dead_code)]
 mod footprint;
 mod hostile;
 mod limits;
