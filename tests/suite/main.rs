@@ -10,7 +10,6 @@ mod connecting;
 mod discovery;
 mod errors;
 mod fixture;
-#[allow(dead_code)]
 mod footprint;
 mod hostile;
 mod limits;
@@ -20,6 +19,7 @@ mod memory;
 mod outages;
 mod read_only;
 mod sandbox;
+mod servers;
 mod smoke;
 mod swap;
 mod types;

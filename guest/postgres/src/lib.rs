@@ -216,7 +216,7 @@ impl relational::GuestConnection for OpenConnection {
 
     fn close(&self) -> Result<(), WitError> {
         let mut session = self.0.borrow_mut();
-        session.begin()?;
+        session.come_to_rest()?;
         session.close();
         Ok(())
     }

@@ -5,7 +5,7 @@ use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Error, Result};
 
 use crate::protocol::backend::{self, ColumnDescription, Message};
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 use crate::types::decode::{RowDecoder, Source};
 use crate::types::ledger::Choices;
 use crate::types::lookup;
@@ -129,7 +129,7 @@ fn described(session: &mut Session) -> Result<Vec<ColumnDescription>> {
             | Message::ReadyForQuery(_) => {}
             Message::ParameterDescription(body) => parameters = backend::parameter_count(&body)?,
             Message::RowDescription(body) => columns = Some(backend::columns(&body)?),
-            _ => return Err(unexpected("where a statement is described")),
+            _ => return Err(session.unexpected("where a statement is described")),
         }
     }
     if parameters > 0 {

@@ -16,7 +16,7 @@ use crate::plan;
 use crate::protocol::backend::{CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
 use crate::rows::{Rows, Shared};
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 use crate::types::ledger::Choices;
 
 /// Runs one statement that returns rows, read-only.
@@ -219,7 +219,11 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
                 break;
             }
             Message::ReadyForQuery(_) => break,
-            _ => return Err(outcome_unknown(&unexpected("as the answer to a statement"))),
+            _ => {
+                return Err(outcome_unknown(
+                    &session.unexpected("as the answer to a statement"),
+                ));
+            }
         }
     }
     if copy {
@@ -238,7 +242,8 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
         )
         .with_hint("send the statement that does the work by itself: it takes effect at once"));
     }
-    outcome.ok_or_else(|| outcome_unknown(&unexpected("in place of what the statement did")))
+    outcome
+        .ok_or_else(|| outcome_unknown(&session.unexpected("in place of what the statement did")))
 }
 
 #[cfg(test)]

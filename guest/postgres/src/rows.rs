@@ -7,9 +7,9 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::Loss;
 use dagflux_guest::{BatchLimits, Error, Result, ipc, log};
 
 use crate::plan::Plan;
-use crate::protocol::backend::{self, Message};
+use crate::protocol::backend::{self, CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
-use crate::session::{Session, Stopped, unexpected};
+use crate::session::{Session, Stopped};
 use crate::sqlstate;
 use crate::types::decode::RowDecoder;
 
@@ -30,7 +30,8 @@ enum State {
     Failed,
 }
 
-/// How rows arrive.
+/// How rows arrive, and how far that has come. What comes in another order is not taken, so
+/// that no rows are missing, or there twice, without anyone noticing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// As `DataRow` messages.
@@ -39,6 +40,10 @@ enum Source {
     CopyHeader,
     /// As `CopyData` messages.
     Copy,
+    /// As `CopyData` messages; the trailer has come.
+    CopyTrailer,
+    /// All have come, and the server has said how many.
+    Complete,
 }
 
 /// The rows of a statement that runs. Holds the session until it is dropped.
@@ -47,6 +52,8 @@ pub struct Rows {
     schema: Vec<u8>,
     decoder: RowDecoder,
     source: Source,
+    /// How many have come.
+    count: u64,
     state: State,
     /// The schema and table that are read, where it is one.
     table: Option<(String, String)>,
@@ -101,6 +108,7 @@ impl Rows {
             schema,
             decoder: plan.decoder(limits),
             source,
+            count: 0,
             state: State::Running,
             table: None,
         })
@@ -144,45 +152,73 @@ impl Rows {
     fn pull(&mut self) -> Result<Option<Vec<u8>>> {
         let mut session = self.session.borrow_mut();
         loop {
-            let decoder = &mut self.decoder;
+            let (decoder, count) = (&mut self.decoder, &mut self.count);
             let stopped = match &mut self.source {
                 Source::Portal => session.each_body(backend::DATA_ROW, |row| {
                     if !decoder.has_room(row.len()) {
                         return Ok(false);
                     }
                     decoder.row(row)?;
+                    *count = count.wrapping_add(1);
                     Ok(true)
                 })?,
-                source => session
-                    .each_body(backend::COPY_DATA, |data| copy_data(source, decoder, data))?,
+                // The trailer is the last of them.
+                Source::CopyTrailer | Source::Complete => Stopped::Other,
+                source => session.each_body(backend::COPY_DATA, |data| {
+                    copy_data(source, decoder, count, data)
+                })?,
             };
             if stopped == Stopped::Kept {
                 return Ok(Some(decoder.take()));
             }
-            match session.receive()? {
-                Message::ParseComplete
-                | Message::BindComplete
-                | Message::CommandComplete(_)
-                | Message::CopyOutResponse(_)
-                | Message::CopyDone => {}
-                Message::ReadyForQuery(_) if session.outstanding() > 0 => {}
-                Message::ReadyForQuery(_) => {
+            match (session.receive()?, self.source) {
+                (Message::ParseComplete | Message::BindComplete, Source::Portal) => {}
+                (Message::CopyOutResponse(_), Source::CopyHeader) => {}
+                (Message::CopyDone, Source::CopyTrailer) => {}
+                (Message::CommandComplete(body), Source::Portal | Source::CopyTrailer) => {
+                    is_complete(&body, self.count)?;
+                    self.source = Source::Complete;
+                }
+                // The rollback.
+                (Message::CommandComplete(_), Source::Complete) => {}
+                (Message::ReadyForQuery(_), Source::Complete) if session.outstanding() > 0 => {}
+                (Message::ReadyForQuery(_), Source::Complete) => {
                     self.state = State::Ended;
                     if decoder.is_empty() {
                         return Ok(None);
                     }
                     return Ok(Some(decoder.take()));
                 }
-                _ => return Err(unexpected("among rows")),
+                _ => return Err(session.unexpected("among rows")),
             }
         }
     }
 }
 
+/// Makes sure that all rows have come: the command tag of a SELECT or a COPY ends in how many
+/// there are.
+fn is_complete(body: &CommandCompleteBody, count: u64) -> Result<()> {
+    let outcome = crate::query::outcome(body)?;
+    let told = outcome.command.split(' ').next();
+    match outcome.rows {
+        Some(rows) if rows != count && matches!(told, Some("SELECT" | "COPY")) => {
+            let message = format!("{count} rows, of which the server counts {rows}");
+            Err(Violation::new(message).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Takes in one `CopyData`, which is one row; the header comes with the first.
 #[inline]
-fn copy_data(source: &mut Source, decoder: &mut RowDecoder, data: &[u8]) -> Result<bool> {
+fn copy_data(
+    source: &mut Source,
+    decoder: &mut RowDecoder,
+    count: &mut u64,
+    data: &[u8],
+) -> Result<bool> {
     let row = match source {
+        Source::CopyTrailer => return Err(Violation::new("a row behind the last one").into()),
         Source::CopyHeader => match after_copy_header(data)? {
             [] => {
                 *source = Source::Copy;
@@ -194,13 +230,14 @@ fn copy_data(source: &mut Source, decoder: &mut RowDecoder, data: &[u8]) -> Resu
     };
     if row == [0xff, 0xff] {
         // The end of the rows.
-        *source = Source::Copy;
+        *source = Source::CopyTrailer;
         return Ok(true);
     }
     if !decoder.has_room(row.len()) {
         return Ok(false);
     }
     decoder.row(row)?;
+    *count = count.wrapping_add(1);
     *source = Source::Copy;
     Ok(true)
 }

@@ -62,7 +62,10 @@ pub fn error(report: &Report, circumstances: Circumstances) -> Error {
 /// The server's text as a sentence of ours. It is written the same way, but for a full stop
 /// that some messages end in.
 fn sentence(message: &str) -> String {
-    message.strip_suffix('.').unwrap_or(message).to_owned()
+    match message.strip_suffix('.').unwrap_or(message) {
+        "" => "the server reported an error without saying what it is".to_owned(),
+        message => message.to_owned(),
+    }
 }
 
 fn detail(report: &Report) -> Option<String> {

@@ -14,6 +14,10 @@ use crate::output::error;
 /// How long the server gets to say that it stopped. A second Ctrl-C is sooner.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long the work gets to end before the server is told again: a request that arrives between
+/// two statements stops neither.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Runs `work` until it is done or the person wants it to stop.
 ///
 /// When stopped, the statement is cancelled on the server, and `work` may end
@@ -109,10 +113,21 @@ impl Commit {
     }
 }
 
-/// Tells the server to stop.
+/// Tells the server to stop, for as long as it is waited for.
 async fn cancel(canceller: Canceller) {
-    if let Err(error) = canceller.cancel().await {
-        tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+    again_and_again(async || canceller.cancel().await).await;
+}
+
+/// Asks until nobody waits any more; says once if that did not work.
+async fn again_and_again(ask: impl AsyncFn() -> dagflux_host::Result<()>) {
+    let mut told = false;
+    loop {
+        if let Err(error) = ask().await
+            && !std::mem::replace(&mut told, true)
+        {
+            tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+        }
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
@@ -202,6 +217,26 @@ mod tests {
         let result = or_stop(cancel, work, told, Failure::outcome_unknown).await;
         assert_eq!(error::exit(&result.unwrap_err()), Some(Exit::Interrupted));
         assert!(commit.check().is_err());
+    }
+
+    /// The first request may have met no statement.
+    #[tokio::test]
+    async fn it_is_asked_until_the_work_ends() {
+        let asked = AtomicU8::new(0);
+        let asking = again_and_again(async || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        });
+        let work = async {
+            while asked.load(Ordering::SeqCst) < 3 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = asking => panic!("it gave up"),
+            () = work => {}
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod encryption;
 mod failures;
 mod files;
 mod imports;
+mod interrupts;
 mod losses;
 mod nested;
 mod reading;

@@ -144,6 +144,22 @@ impl Report {
     }
 }
 
+/// The most of a field that is kept, in bytes. What a server says of a failure is read by a
+/// person, while a message can be as long as a row.
+const FIELD: usize = 64 * 1024;
+
+/// The beginning of a field, as far as it can be read.
+fn readable(value: &[u8]) -> String {
+    match value.get(..FIELD) {
+        Some(beginning) if value.len() > FIELD => {
+            let mut text = String::from_utf8_lossy(beginning).into_owned();
+            text.push('…');
+            text
+        }
+        _ => String::from_utf8_lossy(value).into_owned(),
+    }
+}
+
 /// Reads the fields of an error or a notice.
 ///
 /// Text that is not UTF-8 is kept as far as it can be read: before login the server writes in
@@ -155,7 +171,7 @@ pub fn report(mut fields: ErrorFields<'_>) -> Result<Report, Violation> {
     let mut report = Report::default();
     let mut localised = String::new();
     while let Some(field) = fields.next()? {
-        let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+        let text = readable(field.value_bytes());
         match field.type_() {
             b'S' => localised = text,
             b'V' => report.severity = text,

@@ -52,6 +52,9 @@ impl From<Violation> for Error {
 
 impl From<std::io::Error> for Violation {
     fn from(error: std::io::Error) -> Self {
-        Violation::Malformed(error.to_string())
+        Violation::Malformed(match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => "a message that ends early".to_owned(),
+            _ => error.to_string(),
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use dagflux_guest::Result;
 
-use super::{Session, unexpected};
+use super::Session;
 use crate::protocol::backend::{self, Message, TextRow};
 use crate::protocol::frontend;
 
@@ -37,7 +37,7 @@ impl Session {
                 | Message::RowDescription(_)
                 | Message::DataRow(_)
                 | Message::CommandComplete(_) => {}
-                _ => return Err(unexpected("among the rows of a catalog query")),
+                _ => return Err(self.unexpected("among the rows of a catalog query")),
             }
         }
     }
@@ -81,7 +81,7 @@ impl Session {
                     | Message::ReadyForQuery(_),
                 )
                 | None => {}
-                Some(_) => return Err(unexpected("as the answer to a statement")),
+                Some(_) => return Err(self.unexpected("as the answer to a statement")),
             }
         }
     }

@@ -22,11 +22,12 @@ const SETTINGS: usize = 256;
 const SETTING: usize = 1024;
 
 impl Session {
-    /// Whether the server has said something while it was being written to. It is a failure.
+    /// Whether the server has said something that nobody waits for, `place` being where. It is a
+    /// failure, but for remarks.
     ///
     /// # Errors
     /// What the server reports.
-    pub fn check_interjection(&mut self) -> Result<()> {
+    pub fn check_interjection(&mut self, place: &str) -> Result<()> {
         loop {
             let mut needed = frame::HEADER;
             loop {
@@ -48,7 +49,7 @@ impl Session {
                     let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
                     return Err(self.fail(&report));
                 }
-                Some(_) => return Err(unexpected("while rows are being sent")),
+                Some(_) => return Err(self.unexpected(place)),
             }
         }
     }
@@ -174,10 +175,11 @@ impl Session {
         sqlstate::about_login(error, report, &self.parameters.database, &self.user)
     }
 
-    /// Turns the server's report into a failure and brings the session to rest.
+    /// Turns the server's report into a failure and brings the session to rest. In a login,
+    /// nothing comes after it.
     pub(super) fn fail(&mut self, report: &Report) -> Error {
         let error = self.explain(report);
-        if report.is_fatal() {
+        if report.is_fatal() || !self.logged_in {
             self.lost = Some(error.clone());
         } else if let Err(error) = self.settle() {
             log::debug(LOG, &format!("not at rest after a failure: {error}"));
@@ -251,6 +253,12 @@ impl Session {
             .filter(|notice| notice.sqlstate.starts_with("57P"))
     }
 
+    /// The failure of an answer that has no place. The connection is of no use then: what would
+    /// come next is not known, and a server that waits for something would be waited for.
+    pub fn unexpected(&mut self, place: &str) -> Error {
+        self.violated(Violation::new(format!("an unexpected message {place}")))
+    }
+
     pub(super) fn violated(&mut self, violation: Violation) -> Error {
         let error = Error::from(violation);
         self.lost = Some(error.clone());
@@ -265,11 +273,6 @@ pub enum Stopped {
     Kept,
     /// The next message is of another kind.
     Other,
-}
-
-/// The failure of an answer that has no place.
-pub fn unexpected(place: &str) -> Error {
-    Violation::new(format!("an unexpected message {place}")).into()
 }
 
 /// The beginning of a text that may be long.

@@ -27,7 +27,7 @@ use bytes::BytesMut;
 use dagflux_guest::bindings::dagflux::connector::types::{ErrorKind, Notice};
 use dagflux_guest::{Channel, Error, Result, Stream, log};
 
-pub use incoming::{Stopped, unexpected};
+pub use incoming::Stopped;
 
 use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
@@ -87,6 +87,8 @@ pub struct Session {
     outstanding: u32,
     /// When the last request was made.
     sent: Option<Instant>,
+    /// Whether the server has let us in.
+    logged_in: bool,
     /// Whether a row stream or a sink holds the session.
     busy: bool,
     /// Why the connection is no more.
@@ -120,12 +122,14 @@ impl Session {
             transaction: Transaction::Idle,
             outstanding: 1,
             sent: None,
+            logged_in: false,
             busy: false,
             lost: None,
             settings_hold: None,
             dial: None,
         };
         session.login(credentials)?;
+        session.logged_in = true;
         log::debug(LOG, "logged in");
         Ok(session)
     }
@@ -172,7 +176,7 @@ impl Session {
                     });
                 }
                 Message::ReadyForQuery(_) => return Ok(()),
-                _ => return Err(unexpected("after the login")),
+                _ => return Err(self.unexpected("after the login")),
             }
         }
     }
@@ -226,6 +230,16 @@ impl Session {
     /// # Errors
     /// When another one is under way, or the connection is lost.
     pub fn begin(&mut self) -> Result<()> {
+        self.come_to_rest()?;
+        // What is here already would be taken for the answer to what is asked next.
+        self.check_interjection("before anything was asked")
+    }
+
+    /// Makes sure that nothing is under way.
+    ///
+    /// # Errors
+    /// When something is, or the connection is lost.
+    pub fn come_to_rest(&mut self) -> Result<()> {
         if let Some(error) = &self.lost {
             return Err(Error::new(
                 ErrorKind::ConnectionLost,
@@ -362,7 +376,7 @@ impl Session {
     pub fn receive_ready(&mut self) -> Result<()> {
         match self.receive()? {
             Message::ReadyForQuery(_) => Ok(()),
-            _ => Err(unexpected("where an answer should end")),
+            _ => Err(self.unexpected("where an answer should end")),
         }
     }
 

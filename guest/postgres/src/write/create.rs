@@ -16,7 +16,7 @@ use crate::catalog::{columns_of, required};
 use crate::dialect::{LONGEST_NAME, array, qualified, quote};
 use crate::protocol::Violation;
 use crate::protocol::backend::Message;
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 use crate::types::lookup;
 use crate::types::mapping::{EXTENSION_KEY, TYPE_KEY, precision_and_scale};
 use crate::types::name::TypeName;
@@ -99,7 +99,7 @@ pub fn create(
             crate::sqlstate::about_schema(error, "CREATE", schema, session.user())
         })? {
             Message::CommandComplete(_) | Message::ReadyForQuery(_) => {}
-            _ => return Err(unexpected("where a table is created")),
+            _ => return Err(session.unexpected("where a table is created")),
         }
     }
     Ok(statement)

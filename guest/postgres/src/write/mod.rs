@@ -42,7 +42,7 @@ use crate::catalog::require_table;
 use crate::dialect::{self, quoted_list};
 use crate::protocol::backend::{self, Message};
 use crate::rows::Shared;
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 use crate::sqlstate;
 use fault::Doing;
 use relation::Relation;
@@ -249,7 +249,7 @@ fn clear(session: &mut Session, begun: &mut Begun, trigger: Option<&str>) -> Res
                 begun.deleted = crate::query::outcome(&body)?.rows.unwrap_or_default();
             }
             Message::ReadyForQuery(_) => break,
-            _ => return Err(unexpected("where rows are deleted")),
+            _ => return Err(session.unexpected("where rows are deleted")),
         }
     }
     if let Some(trigger) = dependents.trigger.as_deref().or(trigger) {
@@ -305,7 +305,7 @@ fn copy(session: &mut Session, begun: &mut Begun) -> Result<()> {
             Message::RowDescription(_)
             | Message::ReadyForQuery(_)
             | Message::CommandComplete(_) => {}
-            _ => return Err(unexpected("where a COPY should begin")),
+            _ => return Err(session.unexpected("where a COPY should begin")),
         }
     }
     encoder.begin(session);

@@ -72,11 +72,11 @@ impl Encoder {
                 .map_err(|fault| self.misfit(fault))?;
             if session.outbox().len() >= FLIGHT {
                 session.flush()?;
-                session.check_interjection()?;
+                session.check_interjection("while rows are being sent")?;
             }
         }
         session.flush()?;
-        session.check_interjection()?;
+        session.check_interjection("while rows are being sent")?;
         self.rows = self.rows.saturating_add(batch.num_rows() as u64);
         Ok(())
     }

@@ -16,7 +16,7 @@ use super::violation::{self, Subject};
 use crate::protocol::backend::Message;
 use crate::protocol::frontend;
 use crate::rows::Shared;
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 
 /// Where a write stands.
 enum State {
@@ -126,6 +126,10 @@ impl Sink {
         } = &self.begun;
         encoder.end(&mut session);
         let sent = rows_taken(&mut session)?;
+        // Fewer may be a trigger's doing.
+        if sent > encoder.rows() {
+            return Err(session.unexpected("that counts more rows than were sent"));
+        }
         let table = relation.sql();
         let mut written = Written {
             table: &table,
@@ -197,10 +201,10 @@ fn rows_taken(session: &mut Session) -> Result<u64> {
         match session.receive()? {
             Message::CommandComplete(body) => rows = crate::query::outcome(&body)?.rows,
             Message::ReadyForQuery(_) => break,
-            _ => return Err(unexpected("where a COPY should end")),
+            _ => return Err(session.unexpected("where a COPY should end")),
         }
     }
-    rows.ok_or_else(|| unexpected("in place of the number of rows written"))
+    rows.ok_or_else(|| session.unexpected("in place of the number of rows written"))
 }
 
 /// Commits. Only the server's own word that it did not is a failure with a known outcome: once
@@ -215,7 +219,7 @@ fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
                 ended = Some(crate::query::outcome(&body).map_err(unknown)?.command);
             }
             Ok(Message::ReadyForQuery(_)) => break,
-            Ok(_) => return Err(unknown(unexpected("where a COMMIT should end"))),
+            Ok(_) => return Err(unknown(session.unexpected("where a COMMIT should end"))),
             Err(error) if session.is_lost() || ended.is_some() => return Err(unknown(error)),
             Err(error) => return Err(error),
         }
@@ -227,7 +231,9 @@ fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
             "the server rolled the write back instead of committing it",
         )
         .with_hint("see the server's log; nothing was written")),
-        _ => Err(unknown(unexpected("in place of the end of a COMMIT"))),
+        _ => Err(unknown(
+            session.unexpected("in place of the end of a COMMIT"),
+        )),
     }
 }
 

@@ -18,7 +18,7 @@ use super::table::Column;
 use crate::catalog::{columns_of, required};
 use crate::dialect::{literal, quote, quoted_list};
 use crate::protocol::backend::TextRow;
-use crate::session::{Session, unexpected};
+use crate::session::Session;
 
 /// What an upsert needs. Reading: a conflict is looked for in the columns of the key, and the
 /// row that was there is looked at.
@@ -340,7 +340,7 @@ impl Upsert {
             .map(|value| value.as_deref().and_then(|text| text.parse::<u64>().ok()));
         let mut number = || {
             let number = numbers.next().flatten();
-            number.ok_or_else(|| unexpected("in place of the number of rows written"))
+            number.ok_or_else(|| session.unexpected("in place of the number of rows written"))
         };
         Ok((number()?, number()?))
     }

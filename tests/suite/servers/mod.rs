@@ -1,0 +1,13 @@
+//! Servers that are hostile or fail, and networks that do: each ends in an error of the right
+//! kind, none in fewer rows than there are, and the host and its other connections go on.
+
+mod case;
+mod copies;
+mod faults;
+mod leaks;
+mod login;
+mod meddler;
+mod messages;
+mod peer;
+mod queries;
+mod truncation;
