@@ -78,7 +78,7 @@ counters! {
     rows_out / rows_written,
     /// Calls from the connector into the host.
     host_calls / called,
-    /// Bytes logged, and bytes that were to be.
+    /// Bytes logged.
     logged / logged,
 }
 

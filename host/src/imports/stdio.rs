@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi_io::poll::Pollable;
-use wasmtime_wasi_io::streams::{OutputStream, StreamResult};
+use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::broker::log::Log;
 
@@ -38,6 +38,9 @@ impl Pollable for LogStream {
 #[async_trait::async_trait]
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > MOST {
+            return Err(StreamError::trap("more was written than permitted"));
+        }
         self.0.print(&bytes);
         Ok(())
     }
