@@ -347,7 +347,9 @@ impl Descriptor {
         ];
         texts.extend(quotes.map(|quote| ("a quote", quote.as_str(), text::NAME)));
         let lists = dialect.types.iter().chain(&dialect.upsert);
-        texts.extend(lists.map(|entry| ("an entry of its dialect", entry.as_str(), text::PARAGRAPH)));
+        texts.extend(
+            lists.map(|entry| ("an entry of its dialect", entry.as_str(), text::PARAGRAPH)),
+        );
         for (name, value) in &capabilities.extensions {
             texts.push(("the name of an extension", name, text::NAME));
             texts.push(("an extension", value, text::PARAGRAPH));

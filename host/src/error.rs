@@ -266,9 +266,9 @@ impl Error {
         this.inner.retryable = error.retryable;
         this.inner.attributes = error.attributes;
         // Not cut: half of a statement is another one.
-        this.inner.attributes.retain(|(name, value)| {
-            name.len() <= text::NAME && value.len() <= text::ERROR_TEXT
-        });
+        this.inner
+            .attributes
+            .retain(|(name, value)| name.len() <= text::NAME && value.len() <= text::ERROR_TEXT);
         this.inner.attributes.truncate(text::ERROR_ATTRIBUTES);
         this.inner.attributes.shrink_to_fit();
         this

@@ -127,8 +127,8 @@ fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
     let (Some(body), Some(metadata)) = (body, metadata) else {
         return Err(invalid("an Arrow message that is cut short"));
     };
-    let message =
-        root_as_message_with_opts(&METADATA, metadata).map_err(|_| invalid("an Arrow message that cannot be read"))?;
+    let message = root_as_message_with_opts(&METADATA, metadata)
+        .map_err(|_| invalid("an Arrow message that cannot be read"))?;
     if message.version() != MetadataVersion::V5 {
         return Err(invalid("an Arrow message of an old version"));
     }

@@ -10,8 +10,8 @@ mod connecting;
 mod discovery;
 mod errors;
 mod fixture;
-#[allow(dead_code)]
 mod footprint;
+mod guests;
 mod hostile;
 mod limits;
 mod loading;

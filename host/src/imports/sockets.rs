@@ -12,9 +12,7 @@ use crate::bindings::wasi::sockets::tcp::ShutdownType;
 use crate::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp, tcp_create_socket};
 use crate::broker::network::{Addresses, DialError, Network};
 use crate::broker::socket::{BUFFERS, Connecting, TcpSocket, streams};
-use crate::policy::network::{
-    ENDPOINT_ADDRESS, SOCKETS, is_endpoint_address, is_endpoint_name,
-};
+use crate::policy::network::{ENDPOINT_ADDRESS, SOCKETS, is_endpoint_address, is_endpoint_name};
 use crate::state::State;
 
 type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;

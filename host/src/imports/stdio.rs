@@ -53,3 +53,23 @@ impl OutputStream for LogStream {
         Ok(MOST)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::policy::redaction::Redactor;
+
+    #[test]
+    fn one_write_is_no_more_than_was_permitted() {
+        let log = Log::new("test", Redactor::new(), 1_000_000, Arc::default());
+        let mut stream = LogStream(log.clone());
+        assert_eq!(stream.check_write().unwrap(), MOST);
+        stream.write(Bytes::from(vec![b'a'; MOST])).unwrap();
+        assert!(log.last_words().is_some_and(|words| words.ends_with('a')));
+        let more = stream.write(Bytes::from(vec![b'b'; MOST + 1]));
+        assert!(matches!(more, Err(StreamError::Trap(_))), "{more:?}");
+        assert!(log.last_words().is_some_and(|words| words.ends_with('a')));
+    }
+}

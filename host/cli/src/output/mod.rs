@@ -158,6 +158,9 @@ mod tests {
             printable("a\u{1b}[2Jb\nc\u{7f}ü"),
             "a\\u{1b}[2Jb\\nc\\u{7f}ü"
         );
-        assert_eq!(printable("user\u{202e}drow\u{2066}ssap"), "user\\u{202e}drow\\u{2066}ssap");
+        assert_eq!(
+            printable("user\u{202e}drow\u{2066}ssap"),
+            "user\\u{202e}drow\\u{2066}ssap"
+        );
     }
 }
