@@ -98,7 +98,8 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
         // Arrow reads as many columns as the schema has, and passes over the rest.
         let columns = batch.nodes().map_or(0, |nodes| nodes.len());
         let wanted: usize = schema.fields().iter().map(|field| nodes(field)).sum();
-        if columns != wanted {
+        let parts: usize = schema.fields().iter().map(|field| parts(field)).sum();
+        if columns != wanted || buffers().count() != parts {
             return Err(invalid("a batch that is not of its schema"));
         }
         read_record_batch(
@@ -143,16 +144,27 @@ fn nodes(field: &Field) -> usize {
     let children = match field.data_type() {
         DataType::List(child)
         | DataType::LargeList(child)
-        | DataType::ListView(child)
-        | DataType::LargeListView(child)
         | DataType::FixedSizeList(child, _)
         | DataType::Map(child, _) => nodes(child),
         DataType::Struct(children) => children.iter().map(|child| nodes(child)).sum(),
-        DataType::Union(children, _) => children.iter().map(|(_, child)| nodes(child)).sum(),
-        DataType::RunEndEncoded(ends, values) => nodes(ends).saturating_add(nodes(values)),
         _ => 0,
     };
     children.saturating_add(1)
+}
+
+/// How many buffers a column takes in a batch, those of what it is made of included.
+fn parts(field: &Field) -> usize {
+    let (own, children) = match field.data_type() {
+        DataType::Null => (0, 0),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => (3, 0),
+        DataType::List(child) | DataType::LargeList(child) | DataType::Map(child, _) => {
+            (2, parts(child))
+        }
+        DataType::FixedSizeList(child, _) => (1, parts(child)),
+        DataType::Struct(children) => (1, children.iter().map(|child| parts(child)).sum()),
+        _ => (2, 0),
+    };
+    children.saturating_add(own)
 }
 
 /// What it is about a column of the type `data_type` that does not cross the boundary.

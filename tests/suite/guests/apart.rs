@@ -61,7 +61,7 @@ async fn an_attack_while_cancelling_leaves_the_connection() -> Result<()> {
         ("panic", ErrorKind::Trap, "gave up"),
         ("unreachable", ErrorKind::Trap, "gave up"),
         ("exit", ErrorKind::Trap, "exit status 1"),
-        ("loop", ErrorKind::GuestTimeLimit, "longer than 3 s"),
+        ("loop", ErrorKind::GuestTimeLimit, "longer than 5 s"),
         ("handles", ErrorKind::MemoryLimit, "256 handles"),
     ] {
         let mut connection = connector
@@ -81,12 +81,12 @@ async fn an_attack_while_cancelling_leaves_the_connection() -> Result<()> {
             canceller.cancel(),
         )
         .await;
-        assert_eq!(rows?, 1, "{attack}");
+        assert_eq!(rows?, 0, "{attack}");
         assert_failure(&cancelled.expect_err("it attacks"), kind, words);
         assert_eq!(connection.execute("ping").await?.command, "pong");
         let receipt = connection.receipt();
         assert!(receipt.peak_memory <= 8 * MIB, "{receipt:?}");
-        assert!(receipt.guest_time < Duration::from_secs(8), "{receipt:?}");
+        assert!(receipt.guest_time < Duration::from_secs(10), "{receipt:?}");
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Texts of any length, in every place where a text crosses, and the log.
 
 use anyhow::Result;
-use dagflux_host::ErrorKind::{Other, TransferLimit, Trap};
+use dagflux_host::ErrorKind::{MemoryLimit, Other, TransferLimit, Trap};
 
 use super::Call::Execute;
 use super::End::{Ended, Fails, Told};
@@ -92,7 +92,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "one thing to wait for, a million times",
         call: Execute("poll-many 1000000"),
-        end: Told("1000000"),
+        end: Ended(MemoryLimit, "256 handles"),
         cost: LARGE,
     },
     Case {

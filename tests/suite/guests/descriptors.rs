@@ -79,7 +79,7 @@ async fn a_set_up_without_end_is_ended() -> Result<()> {
         ("millions", ErrorKind::TransferLimit, "67108864 bytes"),
         ("long", ErrorKind::TransferLimit, "67108864 bytes"),
         ("crash", ErrorKind::Trap, "gave up"),
-        ("endless", ErrorKind::GuestTimeLimit, "longer than 3 s"),
+        ("endless", ErrorKind::GuestTimeLimit, "longer than 5 s"),
     ] {
         let names = SetUpNames::new("database", "schema", user);
         let error = connector

@@ -50,8 +50,8 @@ pub const CASES: &[Case] = &[
         cost: Cost::LITTLE,
     },
     Case {
-        name: "a column's name of 60 MiB",
-        call: Query("long-column 62914560"),
+        name: "a column's name of 40 MiB",
+        call: Query("long-column 41943040"),
         end: Fails(InvalidData, "cannot be read"),
         cost: LARGE,
     },

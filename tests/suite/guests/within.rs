@@ -9,32 +9,32 @@ pub const CASES: &[Case] = &[
     Case {
         name: "a loop without end",
         call: Execute("loop"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
         cost: Cost::TIME,
     },
     Case {
         name: "host calls without end",
         call: Execute("host-loop"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
         cost: Cost::TIME.calls(10_000, u64::MAX),
     },
     Case {
         name: "a loop in a result",
         call: Query("loop"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
         cost: Cost::TIME,
     },
     Case {
         name: "a loop after a batch",
         call: Query("late-loop"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
         cost: Cost::TIME,
     },
     Case {
         name: "memory that grows by nothing",
         call: Execute("grow-by-nothing"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
-        cost: Cost::TIME,
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
+        cost: Cost::TIME.calls(10_000, u64::MAX),
     },
     Case {
         name: "memory that grows",
@@ -46,7 +46,7 @@ pub const CASES: &[Case] = &[
         name: "memory in small pieces",
         call: Execute("allocate"),
         end: Ended(MemoryLimit, "256 MiB"),
-        cost: Cost::TIME.memory(256),
+        cost: Cost::TIME.memory(256).calls(0, 5_000),
     },
     Case {
         name: "a call stack without end",
@@ -71,7 +71,7 @@ pub const CASES: &[Case] = &[
         call: Execute("long-panic 10000000"),
         end: Ended(Trap, "gave up"),
         cost: Cost::LITTLE
-            .milliseconds(3_500)
+            .milliseconds(5_000)
             .memory(64)
             .calls(1, 10_000)
             .logged(64 * 1024),
@@ -109,7 +109,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "an allocator without end",
         call: Execute("reallocate endless"),
-        end: Ended(GuestTimeLimit, "longer than 3 s"),
+        end: Ended(GuestTimeLimit, "longer than 1 s"),
         cost: Cost::TIME,
     },
     Case {
@@ -134,7 +134,7 @@ pub const CASES: &[Case] = &[
         name: "a look at the machine",
         call: Execute("fingerprint"),
         end: Told(
-            "0 arguments, 0 variables, 0 bytes of input, 0 terminals, folder None, 0 processors; \
+            "0 arguments, 0 variables, 0 bytes of input, 0 terminals, folder Some(\"/\"), 0 processors; \
              host=endpoint.internal port=1 use_ssl=false",
         ),
         cost: Cost::LITTLE,

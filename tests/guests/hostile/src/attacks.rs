@@ -125,7 +125,7 @@ pub fn of_memory(attack: &str, argument: &str) -> Option<String> {
             "printed".to_owned()
         }
         "reallocate" => match realloc::misbehave(argument) {
-            true => format!("{:?}", store::get("database")),
+            true => format!("{:?}", store::get("port")),
             false => "there is no such manner".to_owned(),
         },
         "fingerprint" => fingerprint(),
