@@ -14,6 +14,7 @@ use crate::connector::Connector;
 use crate::encryption::{self, Encryption};
 use crate::error::{ErrorKind, Result};
 use crate::ipc;
+use crate::policy::text;
 use crate::receipt::Receipt;
 use crate::report::{CheckOptions, Report};
 use crate::retry::Retry;
@@ -375,7 +376,10 @@ impl Connection {
                 watch
                     .call_plain(guest.connection().call_take_notices(store, connection))
                     .await
-                    .map(mirrored)
+                    .map(|mut notices| {
+                        notices.drain(..notices.len().saturating_sub(text::NOTICES));
+                        mirrored(notices)
+                    })
             }
             .boxed()
         })

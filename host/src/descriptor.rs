@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::bindings::exports::dagflux::connector::descriptor as wit;
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::text;
 use crate::settings;
 
 /// Everything there is to know about a connector without connecting.
@@ -297,13 +298,71 @@ impl Descriptor {
                 refused: tls.refused,
             }),
         };
-        let faults = descriptor.faults();
+        let mut faults = descriptor.texts();
+        // A list of a million fields has two million faults.
+        if faults.is_empty() {
+            faults = descriptor.faults();
+        }
         if faults.is_empty() {
             return Ok(descriptor);
         }
         Err(Error::new(ErrorKind::InvalidDescriptor, "the connector describes itself in a way that cannot be used")
             .with_detail(faults.join("; "))
             .with_hint("ask the author of the connector for a version that keeps to the contract's `descriptor`"))
+    }
+
+    /// What is wrong with the texts in it, whatever they say.
+    fn texts(&self) -> Vec<String> {
+        let (dialect, capabilities) = (&self.dialect, &self.capabilities);
+        for (what, count) in [
+            ("fields", self.fields.len()),
+            ("types", dialect.types.len()),
+            ("forms of an upsert", dialect.upsert.len()),
+            ("extensions", capabilities.extensions.len()),
+        ] {
+            if count > text::DESCRIPTOR_ENTRIES {
+                return vec![format!(
+                    "it has {count} {what}, and {} are the most",
+                    text::DESCRIPTOR_ENTRIES
+                )];
+            }
+        }
+        let mut texts = vec![
+            ("its name", self.name.as_str(), text::NAME),
+            ("its title", &self.title, text::NAME),
+            ("its version", &self.version, text::NAME),
+            ("its category", &self.category, text::NAME),
+            ("the dialect's name", &dialect.name, text::NAME),
+            ("its preview", &dialect.preview, text::PARAGRAPH),
+            (
+                "its way to create a table",
+                &dialect.create_table_as,
+                text::PARAGRAPH,
+            ),
+        ];
+        let quotes = [
+            &dialect.quote_open,
+            &dialect.quote_close,
+            &dialect.quote_escape,
+        ];
+        texts.extend(quotes.map(|quote| ("a quote", quote.as_str(), text::NAME)));
+        let lists = dialect.types.iter().chain(&dialect.upsert);
+        texts.extend(
+            lists.map(|entry| ("an entry of its dialect", entry.as_str(), text::PARAGRAPH)),
+        );
+        for (name, value) in &capabilities.extensions {
+            texts.push(("the name of an extension", name, text::NAME));
+            texts.push(("an extension", value, text::PARAGRAPH));
+        }
+        for field in &self.fields {
+            texts.push(("the name of a field", &field.name, text::NAME));
+            texts.push(("the label of a field", &field.label, text::NAME));
+            texts.push(("the help of a field", &field.help, text::PARAGRAPH));
+            let default = field.default.as_deref().unwrap_or_default();
+            texts.push(("the default of a field", default, text::PARAGRAPH));
+        }
+        let unfit = |(what, said, most)| Some(format!("{what} {}", text::unfit(said, most)?));
+        texts.into_iter().filter_map(unfit).take(10).collect()
     }
 
     fn faults(&self) -> Vec<String> {

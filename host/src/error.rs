@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::policy::redaction::Redactor;
+use crate::policy::text;
 use crate::step::{self, ConnectStep, Progress};
 
 /// A result with this crate's [`Error`].
@@ -256,13 +257,20 @@ impl Error {
     }
 
     pub(crate) fn from_guest(error: crate::bindings::Error) -> Self {
-        let mut this = Self::new(error.kind.into(), error.message);
-        this.inner.sqlstate = error.sqlstate;
-        this.inner.detail = error.detail;
-        this.inner.hint = error.hint;
+        let cut = |said: String| text::cut(said, text::ERROR_TEXT);
+        let mut this = Self::new(error.kind.into(), cut(error.message));
+        this.inner.sqlstate = error.sqlstate.filter(|state| text::is_sqlstate(state));
+        this.inner.detail = error.detail.map(cut);
+        this.inner.hint = error.hint.map(cut);
         this.inner.position = error.position;
         this.inner.retryable = error.retryable;
         this.inner.attributes = error.attributes;
+        // Not cut: half of a statement is another one.
+        this.inner
+            .attributes
+            .retain(|(name, value)| name.len() <= text::NAME && value.len() <= text::ERROR_TEXT);
+        this.inner.attributes.truncate(text::ERROR_ATTRIBUTES);
+        this.inner.attributes.shrink_to_fit();
         this
     }
 
@@ -362,13 +370,13 @@ impl Error {
                     REMEDY => self.inner.redactor.sql(value).into(),
                     _ => self.redact(value).into(),
                 };
-                (name.clone(), value)
+                (self.redact(name).into_owned(), value)
             })
             .collect();
         serde_json::json!({
             "kind": self.kind(),
             "message": self.redacted(),
-            "sqlstate": self.sqlstate(),
+            "sqlstate": text(self.sqlstate()),
             "detail": text(self.detail()),
             "hint": text(self.hint()),
             "position": self.position(),
@@ -391,7 +399,7 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("kind", &self.kind())
             .field("message", &self.redacted())
-            .field("sqlstate", &self.sqlstate())
+            .field("sqlstate", &self.sqlstate().map(|state| self.redact(state)))
             .field("hint", &self.hint().map(|hint| self.redact(hint)))
             .finish_non_exhaustive()
     }

@@ -1,9 +1,10 @@
 //! Arrow IPC across the boundary: strict on the way in, plain on the way out.
 //!
 //! What a guest hands over is not trusted. A message has to be whole, alone,
-//! uncompressed, free of dictionaries, and of the announced schema; Arrow's own
-//! checks (lengths, offsets, UTF-8) run over every batch. The buffers are not
-//! copied: a batch keeps the memory that the boundary filled.
+//! uncompressed, of the announced schema, and of types whose values are where the
+//! batch says and nowhere twice; Arrow's own checks (lengths, offsets, UTF-8) run
+//! over every batch. The buffers are not copied: a batch keeps the memory that the
+//! boundary filled. So what a message costs is bounded by its length.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,13 +14,30 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_record_batch;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
-use arrow_ipc::{Message, MetadataVersion, root_as_message};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_ipc::{Message, MetadataVersion, root_as_message_with_opts};
+use arrow_schema::{
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, Schema, SchemaRef,
+};
+use flatbuffers::VerifierOptions;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::policy::text;
 
 /// Before the metadata: the continuation marker and its length.
 const PREFIX: usize = 8;
+
+/// What the metadata of a message may be made of. Parts of it can be referred to any number of
+/// times, so it is their sum that counts: 16 MiB are a schema of 10,000 columns with long names,
+/// and 100,000 tables a schema of 20,000.
+const METADATA: VerifierOptions = VerifierOptions {
+    max_depth: 64,
+    max_tables: 100_000,
+    max_apparent_size: 16 * 1024 * 1024,
+    ignore_missing_null_terminator: false,
+};
+
+/// The longest part of a column's name that an error repeats, in bytes.
+const NAME: usize = 64;
 
 /// The schema that `bytes` hold.
 pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
@@ -33,14 +51,11 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
         }
         let schema = arrow_ipc::convert::try_fb_to_schema(schema)
             .map_err(|error| invalid("a schema that cannot be read").with_source(error))?;
-        match schema
-            .fields()
-            .iter()
-            .find(|field| has_dictionary(field.data_type()))
-        {
-            Some(field) => Err(invalid(&format!(
-                "a dictionary in the column `{}`",
-                field.name()
+        let unfit = |field: &Arc<Field>| Some((field.clone(), unfit(field.data_type())?));
+        match schema.fields().iter().find_map(unfit) {
+            Some((field, what)) => Err(invalid(&format!(
+                "{what} in the column `{}`",
+                text::shortened(field.name(), NAME).escape_debug()
             ))),
             None => Ok(Arc::new(schema)),
         }
@@ -71,13 +86,20 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
             let end = buffer.offset().checked_add(buffer.length());
             buffer.offset() >= 0 && buffer.length() >= 0 && end.is_some_and(|end| end <= size)
         };
-        if !batch.buffers().iter().flatten().all(inside) {
+        let buffers = || batch.buffers().into_iter().flatten();
+        if !buffers().all(inside) {
             return Err(invalid("a buffer outside its message"));
+        }
+        // Were bytes counted twice, the work they make would not be bounded by the message.
+        let lengths = buffers().try_fold(0_i64, |sum, buffer| sum.checked_add(buffer.length()));
+        if lengths.is_none_or(|lengths| lengths > size) {
+            return Err(invalid("buffers that overlap"));
         }
         // Arrow reads as many columns as the schema has, and passes over the rest.
         let columns = batch.nodes().map_or(0, |nodes| nodes.len());
         let wanted: usize = schema.fields().iter().map(|field| nodes(field)).sum();
-        if columns != wanted {
+        let parts: usize = schema.fields().iter().map(|field| parts(field)).sum();
+        if columns != wanted || buffers().count() != parts {
             return Err(invalid("a batch that is not of its schema"));
         }
         read_record_batch(
@@ -106,8 +128,8 @@ fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
     let (Some(body), Some(metadata)) = (body, metadata) else {
         return Err(invalid("an Arrow message that is cut short"));
     };
-    let message =
-        root_as_message(metadata).map_err(|_| invalid("an Arrow message that cannot be read"))?;
+    let message = root_as_message_with_opts(&METADATA, metadata)
+        .map_err(|_| invalid("an Arrow message that cannot be read"))?;
     if message.version() != MetadataVersion::V5 {
         return Err(invalid("an Arrow message of an old version"));
     }
@@ -122,16 +144,72 @@ fn nodes(field: &Field) -> usize {
     let children = match field.data_type() {
         DataType::List(child)
         | DataType::LargeList(child)
-        | DataType::ListView(child)
-        | DataType::LargeListView(child)
         | DataType::FixedSizeList(child, _)
         | DataType::Map(child, _) => nodes(child),
         DataType::Struct(children) => children.iter().map(|child| nodes(child)).sum(),
-        DataType::Union(children, _) => children.iter().map(|(_, child)| nodes(child)).sum(),
-        DataType::RunEndEncoded(ends, values) => nodes(ends).saturating_add(nodes(values)),
         _ => 0,
     };
     children.saturating_add(1)
+}
+
+/// How many buffers a column takes in a batch, those of what it is made of included.
+fn parts(field: &Field) -> usize {
+    let (own, children) = match field.data_type() {
+        DataType::Null => (0, 0),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => (3, 0),
+        DataType::List(child) | DataType::LargeList(child) | DataType::Map(child, _) => {
+            (2, parts(child))
+        }
+        DataType::FixedSizeList(child, _) => (1, parts(child)),
+        DataType::Struct(children) => (1, children.iter().map(|child| parts(child)).sum()),
+        _ => (2, 0),
+    };
+    children.saturating_add(own)
+}
+
+/// What it is about a column of the type `data_type` that does not cross the boundary.
+///
+/// Views, unions and runs can show the same bytes any number of times, so that a small batch is
+/// an endless one. Other types have parameters that Arrow takes as they come, and panics over later.
+fn unfit(data_type: &DataType) -> Option<&'static str> {
+    match data_type {
+        DataType::Dictionary(..) => Some("a dictionary"),
+        DataType::Utf8View
+        | DataType::BinaryView
+        | DataType::ListView(_)
+        | DataType::LargeListView(_) => Some("a view"),
+        DataType::Union(..) => Some("a union"),
+        DataType::RunEndEncoded(..) => Some("a run"),
+        DataType::Decimal128(precision, scale)
+            if !is_decimal(*precision, *scale, DECIMAL128_MAX_PRECISION) =>
+        {
+            Some("an absurd decimal")
+        }
+        DataType::Decimal256(precision, scale)
+            if !is_decimal(*precision, *scale, DECIMAL256_MAX_PRECISION) =>
+        {
+            Some("an absurd decimal")
+        }
+        DataType::Decimal32(precision, scale) if !is_decimal(*precision, *scale, 9) => {
+            Some("an absurd decimal")
+        }
+        DataType::Decimal64(precision, scale) if !is_decimal(*precision, *scale, 18) => {
+            Some("an absurd decimal")
+        }
+        DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
+            Some("a negative size")
+        }
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => unfit(field.data_type()),
+        DataType::Struct(fields) => fields.iter().find_map(|field| unfit(field.data_type())),
+        _ => None,
+    }
+}
+
+fn is_decimal(precision: u8, scale: i8, most: u8) -> bool {
+    (1..=most).contains(&precision) && scale.unsigned_abs() <= most
 }
 
 fn has_dictionary(data_type: &DataType) -> bool {

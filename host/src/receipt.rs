@@ -30,7 +30,7 @@ pub struct Receipt {
     pub peak_memory: u64,
     /// Calls from the connector into the host.
     pub host_calls: u64,
-    /// Bytes the connector logged, or would have if it had been let.
+    /// Bytes the connector logged. What is over the limits is dropped, and not counted.
     pub log_bytes: u64,
     /// The addresses that the connection has reached. Sensitive: not for logs, and not in `Debug`.
     pub addresses: Vec<SocketAddr>,

@@ -55,7 +55,8 @@ impl Shared {
             return Err(Error::new(
                 ErrorKind::Unsupported,
                 "the server gave nothing to cancel with",
-            ));
+            )
+            .with_hint("drop the connection: the server notices, and stops"));
         };
         let mut instance = self.instance().await?;
         let (store, guest, watch) = instance.relational();

@@ -39,6 +39,8 @@ pub struct State {
     pub turns: Arc<Turns>,
     /// The memory it has.
     pub memory: MemoryAccount,
+    /// The sockets it has.
+    pub sockets: usize,
     wasi: WasiCtx,
 }
 
@@ -63,6 +65,7 @@ impl State {
             log,
             turns,
             memory: MemoryAccount::default(),
+            sockets: 0,
             wasi,
         }
     }

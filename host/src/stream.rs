@@ -97,7 +97,8 @@ impl Stream for RowStream<'_> {
         let item = match ready!(self.batches.poll_recv(context)) {
             Some(Ok(Piece::Batch(bytes))) => {
                 let broker = &self.shared.broker;
-                let batch = ipc::batch(bytes, &self.schema, broker.limits.batch_rows);
+                let batch = ipc::batch(bytes, &self.schema, broker.limits.batch_rows)
+                    .map_err(|error| error.with_redactor(broker.redactor()));
                 if let Ok(batch) = &batch {
                     broker.meter.rows_read(batch.num_rows() as u64);
                 }
@@ -152,7 +153,8 @@ async fn schema(session: &mut Session, rows: ResourceAny) -> Result<SchemaRef> {
     let bytes = watch
         .call_plain(guest.row_stream().call_schema(store, rows))
         .await?;
-    ipc::schema(&bytes)
+    // Names of columns are the connector's words.
+    ipc::schema(&bytes).map_err(|error| error.with_redactor(session.shared.broker.redactor()))
 }
 
 async fn hand_over(

@@ -11,6 +11,7 @@ mod discovery;
 mod errors;
 mod fixture;
 mod footprint;
+mod guests;
 mod hostile;
 mod limits;
 mod loading;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::meter::Meter;
 use crate::policy::redaction::Redactor;
+use crate::policy::text;
 
 /// The longest message; the rest of a longer one is dropped.
 const LONGEST_MESSAGE: usize = 4 * 1024;
@@ -73,7 +74,7 @@ impl Log {
 
     /// Writes a message.
     pub fn write(&self, level: Level, context: &str, message: &str) {
-        let message = shorten(message, LONGEST_MESSAGE);
+        let message = text::shortened(message, LONGEST_MESSAGE);
         let size = message
             .len()
             .saturating_add(context.len())
@@ -96,7 +97,7 @@ impl Log {
         let context = self
             .0
             .redactor
-            .redact(shorten(context, 256))
+            .redact(text::shortened(context, 256))
             .escape_debug()
             .to_string();
         match level {
@@ -150,12 +151,4 @@ impl Log {
         let last = last.trim();
         (!last.is_empty()).then(|| self.0.redactor.redact(last).into_owned())
     }
-}
-
-fn shorten(text: &str, most: usize) -> &str {
-    let end = (0..=most.min(text.len()))
-        .rev()
-        .find(|end| text.is_char_boundary(*end))
-        .unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }

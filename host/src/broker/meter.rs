@@ -16,8 +16,9 @@ pub struct Meter {
     total: Counters,
     /// The total when the current operation began.
     begun: Mutex<Usage>,
-    /// The most memory since then.
+    /// The most memory since then, and the memory in use now.
     peak_since: AtomicU64,
+    memory: AtomicU64,
     limits: Limits,
 }
 
@@ -78,7 +79,7 @@ counters! {
     rows_out / rows_written,
     /// Calls from the connector into the host.
     host_calls / called,
-    /// Bytes logged, and bytes that were to be.
+    /// Bytes logged.
     logged / logged,
 }
 
@@ -89,6 +90,7 @@ impl Meter {
             total: Counters::default(),
             begun: Mutex::default(),
             peak_since: AtomicU64::new(0),
+            memory: AtomicU64::new(0),
             limits,
         }
     }
@@ -100,13 +102,15 @@ impl Meter {
     /// Begins to count for another operation.
     pub fn begin_operation(&self) {
         *self.begun() = self.usage();
-        self.peak_since.store(0, Relaxed);
+        // What it had before, it still has.
+        self.peak_since.store(self.memory.load(Relaxed), Relaxed);
     }
 
     /// Notes how much memory is in use.
     pub fn memory(&self, used: u64) {
         self.total.peak_memory.fetch_max(used, Relaxed);
         self.peak_since.fetch_max(used, Relaxed);
+        self.memory.store(used, Relaxed);
     }
 
     /// Whether more may be received.

@@ -537,6 +537,56 @@ fn prepare(stream: &TcpStream, keep_alive: Option<Duration>) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    fn endpoint(host: &str) -> Endpoint {
+        let upgrade = TlsUpgrade {
+            request: Vec::new(),
+            accepted: Vec::new(),
+            refused: Vec::new(),
+        };
+        let target = Target {
+            host,
+            port: 5432,
+            address: None,
+            upgrade: &upgrade,
+            keep_alive: None,
+        };
+        let time = Duration::from_secs(10);
+        Endpoint::new(target, None, NetworkPolicy::default(), time, Arc::default())
+    }
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        let socket = |text: &&str| SocketAddr::new(text.parse().unwrap(), 5432);
+        texts.iter().map(socket).collect()
+    }
+
+    /// A name that leads to a server when it is looked at, and elsewhere when it is connected to.
+    #[tokio::test]
+    async fn a_name_is_asked_for_once() {
+        // No resolver knows it: were it asked again, that would fail.
+        let endpoint = endpoint("rebound.invalid");
+        assert_eq!(endpoint.resolve().await, Err(DialError::Unresolvable));
+        endpoint.pin(addresses(&["10.1.2.3"])).unwrap();
+        for _ in 0..3 {
+            assert_eq!(endpoint.resolve().await, Ok(addresses(&["10.1.2.3"])));
+        }
+    }
+
+    /// A name that leads to a server and, beside it, to where no server is.
+    #[tokio::test]
+    async fn every_address_of_an_answer_is_judged() {
+        let endpoint = endpoint("both.invalid");
+        let mixed = addresses(&["169.254.169.254", "10.1.2.3", "::ffff:169.254.0.7"]);
+        assert_eq!(endpoint.pin(mixed).unwrap(), addresses(&["10.1.2.3"]));
+        assert_eq!(endpoint.pinned(), addresses(&["10.1.2.3"]));
+
+        let endpoint = self::endpoint("elsewhere.invalid");
+        let forbidden = addresses(&["169.254.169.254"]);
+        assert_eq!(endpoint.pin(forbidden), Err(DialError::Denied));
+        assert_eq!(endpoint.pinned(), []);
+        let error = endpoint.failure.take().unwrap();
+        assert_eq!(error.kind(), ErrorKind::PolicyRefused);
+    }
+
     #[tokio::test]
     async fn addresses_are_tried_in_turn_ipv6_first() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

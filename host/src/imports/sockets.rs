@@ -12,7 +12,7 @@ use crate::bindings::wasi::sockets::tcp::ShutdownType;
 use crate::bindings::wasi::sockets::{instance_network, ip_name_lookup, tcp, tcp_create_socket};
 use crate::broker::network::{Addresses, DialError, Network};
 use crate::broker::socket::{BUFFERS, Connecting, TcpSocket, streams};
-use crate::policy::network::{ENDPOINT_ADDRESS, is_endpoint_address, is_endpoint_name};
+use crate::policy::network::{ENDPOINT_ADDRESS, SOCKETS, is_endpoint_address, is_endpoint_name};
 use crate::state::State;
 
 type Answer<T> = wasmtime::Result<Result<T, ErrorCode>>;
@@ -92,7 +92,12 @@ impl wasmtime_wasi_io::poll::Pollable for Addresses {
 
 impl tcp_create_socket::Host for State {
     async fn create_tcp_socket(&mut self, _: IpAddressFamily) -> Answer<Resource<TcpSocket>> {
-        Ok(Ok(self.table.push(TcpSocket::default())?))
+        if self.sockets >= SOCKETS {
+            return Ok(Err(ErrorCode::NewSocketLimit));
+        }
+        let socket = self.table.push(TcpSocket::default())?;
+        self.sockets = self.sockets.saturating_add(1);
+        Ok(Ok(socket))
     }
 }
 
@@ -167,6 +172,7 @@ impl tcp::HostTcpSocket for State {
         if self.table.delete(socket)?.connected().is_some() {
             self.memory.shrink(BUFFERS);
         }
+        self.sockets = self.sockets.saturating_sub(1);
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi_io::poll::Pollable;
-use wasmtime_wasi_io::streams::{OutputStream, StreamResult};
+use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
 use crate::broker::log::Log;
 
@@ -38,6 +38,9 @@ impl Pollable for LogStream {
 #[async_trait::async_trait]
 impl OutputStream for LogStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > MOST {
+            return Err(StreamError::trap("more was written than permitted"));
+        }
         self.0.print(&bytes);
         Ok(())
     }
@@ -48,5 +51,25 @@ impl OutputStream for LogStream {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(MOST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::policy::redaction::Redactor;
+
+    #[test]
+    fn one_write_is_no_more_than_was_permitted() {
+        let log = Log::new("test", Redactor::new(), 1_000_000, Arc::default());
+        let mut stream = LogStream(log.clone());
+        assert_eq!(stream.check_write().unwrap(), MOST);
+        stream.write(Bytes::from(vec![b'a'; MOST])).unwrap();
+        assert!(log.last_words().is_some_and(|words| words.ends_with('a')));
+        let more = stream.write(Bytes::from(vec![b'b'; MOST + 1]));
+        assert!(matches!(more, Err(StreamError::Trap(_))), "{more:?}");
+        assert!(log.last_words().is_some_and(|words| words.ends_with('a')));
     }
 }

@@ -11,6 +11,7 @@
 //! | nothing of a login passes before the encryption that was asked for | [`tls`] |
 //! | it uses the password without ever holding it | [`login`] |
 //! | it spends no more memory, time and bytes than granted | [`limits`] |
+//! | what it says of itself and of failures is short, and plain | [`text`] |
 //! | what it says is free of sensitive values where others read it | [`redaction`] |
 
 pub mod clouds;
@@ -21,6 +22,7 @@ pub mod limits;
 pub mod login;
 pub mod network;
 pub mod redaction;
+pub mod text;
 pub mod tls;
 pub mod trust;
 

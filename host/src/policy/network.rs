@@ -11,6 +11,10 @@ pub const ENDPOINT_ALIAS: &str = "endpoint.internal";
 /// for documentation (RFC 5737), so it can be no real server.
 pub const ENDPOINT_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+/// The most sockets of one instance. A protocol needs one, or a second beside it; each is a
+/// descriptor of the host's process and a place at the server, which others need, too.
+pub const SOCKETS: usize = 8;
+
 /// Which addresses an endpoint may resolve to.
 ///
 /// There is no list of hosts to keep: the grant is the host and port of the

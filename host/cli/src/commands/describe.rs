@@ -5,7 +5,7 @@ use std::io::Write;
 use dagflux_host::Field;
 
 use crate::context::Context;
-use crate::output::{self, table};
+use crate::output::{self, printable, table};
 
 /// Runs the command.
 ///
@@ -27,7 +27,10 @@ pub async fn run(context: &Context, connector: &str, json_schema: bool) -> anyho
     writeln!(
         out,
         "{} connector {} ({}, {})\n",
-        about.title, about.version, about.name, about.category
+        printable(&about.title),
+        printable(&about.version),
+        about.name,
+        about.category
     )?;
     out.flush()?;
     fields(&about.fields)?;
@@ -63,7 +66,7 @@ fn fields(fields: &[Field]) -> anyhow::Result<()> {
     let mut out = output::stdout();
     writeln!(out)?;
     for field in fields {
-        writeln!(out, "{}: {}", field.name, field.help)?;
+        writeln!(out, "{}: {}", field.name, printable(&field.help))?;
     }
     Ok(out.flush()?)
 }

@@ -32,7 +32,7 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<()> {
         }));
     }
     let mut out = output::stdout();
-    writeln!(out, "{} {}", about.name, about.version)?;
+    writeln!(out, "{} {}", about.name, output::printable(&about.version))?;
     writeln!(out, "digest    {}", component.digest)?;
     let origin = if component.from_cache {
         "compiled earlier"

@@ -85,12 +85,14 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// Text from a server, made safe for a terminal: control characters, which
-/// could move the cursor or rename the window, become escapes.
+/// Text from a server or a connector, made safe for a terminal: control characters, which
+/// could move the cursor or rename the window, become escapes, and so do those that turn
+/// the direction of what follows round (UAX #9).
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() {
+        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || reorders {
             out.extend(c.escape_default())
         } else {
             out.push(c)
@@ -155,6 +157,10 @@ mod tests {
         assert_eq!(
             printable("a\u{1b}[2Jb\nc\u{7f}ü"),
             "a\\u{1b}[2Jb\\nc\\u{7f}ü"
+        );
+        assert_eq!(
+            printable("user\u{202e}drow\u{2066}ssap"),
+            "user\\u{202e}drow\\u{2066}ssap"
         );
     }
 }

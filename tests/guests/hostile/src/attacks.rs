@@ -1,11 +1,13 @@
 //! What `execute` does instead of executing. An attack that returns tells how far it got.
 
 use std::hint::black_box;
+use std::io::{IsTerminal, Read};
 use std::mem::forget;
 
 use dagflux_guest::bindings::dagflux::connector::credentials::{self, Refusal};
 use dagflux_guest::bindings::exports::dagflux::connector::relational::GuestRowStream;
-use dagflux_guest::bindings::wasi::clocks::monotonic_clock;
+use dagflux_guest::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use dagflux_guest::bindings::wasi::config::store;
 use dagflux_guest::bindings::wasi::logging::logging::{self, Level};
 use dagflux_guest::bindings::wasi::random::random;
 use dagflux_guest::bindings::wasi::sockets::instance_network::instance_network;
@@ -17,7 +19,7 @@ use dagflux_guest::bindings::wasi::sockets::tcp_create_socket::create_tcp_socket
 use dagflux_guest::{Error, Result};
 
 use crate::server::{Server, refused};
-use crate::{OpenRows, rows};
+use crate::{OpenRows, boundary, lists, realloc, rows};
 
 pub fn run(attack: &str, argument: &str) -> Result<String> {
     Ok(match attack {
@@ -63,6 +65,12 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
         }
         "scram-invented" => told_refusal(Server::connect()?.invent(argument)),
         "md5-of-scram" => told_refusal(Server::connect()?.mistake_for_md5()),
+        "md5-invented" => told_refusal(Server::connect()?.invent_md5()),
+        // Another socket for each, in the hope that one is counted apart.
+        "scram-again" => {
+            let proofs = (0..number(argument)).filter(|_| Server::login().is_ok());
+            proofs.count().to_string()
+        }
         "startup" => told_failure(Server::connect()?.start_in_the_clear(argument)),
         "tls-as" => told_failure(Server::connect()?.encrypt_as(argument)),
         "log" => {
@@ -74,9 +82,94 @@ pub fn run(attack: &str, argument: &str) -> Result<String> {
             eprintln!("{argument}");
             "printed".to_owned()
         }
-        other => return Err(Error::internal(format!("there is no attack `{other}`"))),
+        "behave" => {
+            lists::behave(argument);
+            "behaving".to_owned()
+        }
+        "calls-after-end" => rows::calls_after_end().to_string(),
+        _ => match boundary::run(attack, argument) {
+            Some(outcome) => outcome?,
+            None => return Err(Error::internal(format!("there is no attack `{attack}`"))),
+        },
     })
 }
+
+/// Those that need nothing but memory and the processor.
+pub fn of_memory(attack: &str, argument: &str) -> Option<String> {
+    Some(match attack {
+        "grow-by-nothing" => loop {
+            grow_by_nothing();
+        },
+        "exit-as-if-well" => std::process::exit(0),
+        "long-panic" => panic!(
+            "{}",
+            "y".repeat(usize::try_from(number(argument)).unwrap_or(0))
+        ),
+        "log-empty" => {
+            for _ in 0..number(argument) {
+                logging::log(Level::Warn, "", "");
+            }
+            "logged".to_owned()
+        }
+        "print-many" => {
+            for _ in 0..number(argument) {
+                println!("z");
+            }
+            "printed".to_owned()
+        }
+        "print-long" => {
+            println!(
+                "{}",
+                "z".repeat(usize::try_from(number(argument)).unwrap_or(0))
+            );
+            "printed".to_owned()
+        }
+        "reallocate" => match realloc::misbehave(argument) {
+            true => format!("{:?}", store::get("port")),
+            false => "there is no such manner".to_owned(),
+        },
+        "fingerprint" => fingerprint(),
+        "clocks" => {
+            let wall = wall_clock::now();
+            format!("{} {}", monotonic_clock::now(), wall.seconds)
+        }
+        _ => return None,
+    })
+}
+
+/// What there is to know of the machine, beside clocks and random numbers.
+fn fingerprint() -> String {
+    let mut input = Vec::new();
+    let _ = std::io::stdin().read_to_end(&mut input);
+    let terminals = [
+        std::io::stdin().is_terminal(),
+        std::io::stdout().is_terminal(),
+        std::io::stderr().is_terminal(),
+    ];
+    let config = store::get_all().unwrap_or_default();
+    format!(
+        "{} arguments, {} variables, {} bytes of input, {} terminals, folder {:?}, {} processors; {}",
+        std::env::args().count(),
+        std::env::vars_os().count(),
+        input.len(),
+        terminals.into_iter().filter(|is| *is).count(),
+        std::env::current_dir().ok(),
+        std::thread::available_parallelism().map_or(0, usize::from),
+        config
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
+}
+
+#[cfg(target_arch = "wasm32")]
+fn grow_by_nothing() {
+    black_box(std::arch::wasm32::memory_grow::<0>(0));
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn grow_by_nothing() {}
 
 /// Works for ever.
 pub fn endless() -> String {
@@ -177,7 +270,7 @@ fn flood(messages: u64) {
     }
 }
 
-fn told(outcome: Result<(), ErrorCode>) -> String {
+pub fn told(outcome: Result<(), ErrorCode>) -> String {
     match outcome {
         Ok(()) => "succeeded".to_owned(),
         Err(code) => code.name().to_owned(),
@@ -191,7 +284,7 @@ fn told_failure(outcome: Result<String>) -> String {
     }
 }
 
-fn told_refusal(outcome: Result<String, Refusal>) -> String {
+pub fn told_refusal(outcome: Result<String, Refusal>) -> String {
     match outcome {
         Ok(got) => format!("got {got}"),
         Err(refusal) => format!("{:?}", refusal.kind),

@@ -111,9 +111,59 @@ fn tell(lie: &str, about: &mut About) {
         "two names" => field(about, "keep", &|field| field.name = "database".into()),
         "odd name" => about.name = "Hostile Takeover".into(),
         "category" => about.category = "telepathic".into(),
+        "escapes" => about.title = "\u{1b}]0;owned\u{7}Hostile".into(),
+        "bidi" => field(about, "host", &|field| {
+            field.help = "\u{202e}drowssap ruoy si siht".into();
+        }),
+        "lines" => field(about, "host", &|field| {
+            field.help = "a name\nverified by DagFlux: safe".into();
+        }),
+        "long label" => field(about, "host", &|field| field.label = "l".repeat(1_000)),
+        "long version" => about.version = "1".repeat(1_000),
+        "long help" => field(about, "host", &|field| field.help = "h".repeat(100_000)),
+        "many fields" => multiply(about, 10_000),
+        "million fields" => multiply(about, 1_000_000),
+        "path" => about.name = "../../etc/passwd".into(),
+        "quotes" => field(about, "keep", &|field| field.name = "keep\" = 1".into()),
+        "own setting" => field(about, "keep", &|field| field.name = "ssl_ca".into()),
+        "default secret" => field(about, "password", &|field| {
+            field.default = Some("hunter2".into());
+        }),
+        "hidden switch" => field(about, "use_ssl", &|field| field.role = Role::None),
+        "renamed secret" => field(about, "password", &|field| field.role = Role::LoginName),
+        "long request" => about
+            .tls
+            .iter_mut()
+            .for_each(|tls| tls.request = vec![0; 65]),
+        "same answers" => about
+            .tls
+            .iter_mut()
+            .for_each(|tls| tls.refused = b"S".into()),
+        "many types" => about.dialect.types = vec![String::new(); 10_000],
+        "trap" => panic!("it has nothing to say"),
+        // These are not refused: see what becomes of them.
+        "no cancel" => about.capabilities.cancel = None,
+        "no reading" => about.capabilities.read = None,
+        "instructions" => field(about, "host", &|field| {
+            field.help = "Paste your AWS secret key here, and turn Use SSL off.".into();
+        }),
         "loop" => loop {
             std::hint::spin_loop();
         },
         _ => {}
     }
+}
+
+fn multiply(about: &mut About, times: usize) {
+    let field = |at: usize| Field {
+        name: format!("f{at}"),
+        label: String::new(),
+        type_: FieldType::Text,
+        required: false,
+        sensitive: false,
+        default: None,
+        help: String::new(),
+        role: Role::None,
+    };
+    about.fields.extend((0..times).map(field));
 }

@@ -6,8 +6,12 @@
 //! still can. What a connector must not get to see it may be handed in the field `keep`.
 
 mod attacks;
+mod boundary;
 mod descriptor;
+mod lists;
+mod realloc;
 mod rows;
+mod schemas;
 mod server;
 
 use std::cell::RefCell;
@@ -47,22 +51,34 @@ pub struct OpenConnection {
 /// The resource `row-stream`.
 pub struct OpenRows(rows::Rows);
 
-/// The resource `sink`, of which there is none.
-pub struct OpenSink;
+/// The resource `sink`. What it does with rows is what the table is called.
+pub struct OpenSink(String);
 
 impl relational::Guest for Connector {
     type Connection = OpenConnection;
     type RowStream = OpenRows;
     type Sink = OpenSink;
 
-    fn set_up(_: Vec<Purpose>, _: SetUpNames) -> Result<Vec<SetUpStatement>, WitError> {
-        Err(not_offered())
+    fn set_up(_: Vec<Purpose>, names: SetUpNames) -> Result<Vec<SetUpStatement>, WitError> {
+        Ok(lists::set_up(&names.user))
     }
 
     fn cancel(token: CancelToken) -> Result<(), WitError> {
-        Ok(server::cancel(&token)?)
+        let text = String::from_utf8_lossy(&token).into_owned();
+        match text.strip_prefix(ATTACK) {
+            // What it got is told as a failure: there is no other way to say it.
+            Some(attack) => {
+                let (attack, argument) = attack.split_once(' ').unwrap_or((attack, ""));
+                let got = attacks::run(attack, argument)?;
+                Err(Error::new(ErrorKind::Other, got).into())
+            }
+            None => Ok(server::cancel(&token)?),
+        }
     }
 }
+
+/// What a token begins with that has the fresh instance attack rather than cancel.
+const ATTACK: &str = "attack ";
 
 fn not_offered() -> WitError {
     Error::new(ErrorKind::Unsupported, "this connector only misbehaves").into()
@@ -74,7 +90,11 @@ impl relational::GuestConnection for OpenConnection {
             true => Some(Server::login()?),
             false => None,
         };
-        let keep = config::text_if_given("keep")?.into_iter().collect();
+        let keep: Vec<_> = config::text_if_given("keep")?.into_iter().collect();
+        if let Some(attack) = keep.iter().find_map(|kept| kept.strip_prefix("open ")) {
+            let (attack, argument) = attack.split_once(' ').unwrap_or((attack, ""));
+            attacks::run(attack, argument)?;
+        }
         Ok(Connection::new(OpenConnection {
             server: RefCell::new(server),
             keep: RefCell::new(keep),
@@ -82,7 +102,12 @@ impl relational::GuestConnection for OpenConnection {
     }
 
     fn cancel_token(&self) -> Option<CancelToken> {
-        self.server.borrow().as_ref().and_then(Server::token)
+        let keep = self.keep.borrow();
+        let attack = keep.iter().find_map(|kept| kept.strip_prefix("cancel "));
+        match attack {
+            Some(attack) => Some(format!("{ATTACK}{attack}").into_bytes()),
+            None => self.server.borrow().as_ref().and_then(Server::token),
+        }
     }
 
     fn query(&self, sql: String, _: StreamOptions) -> Result<RowStream, WitError> {
@@ -113,19 +138,19 @@ impl relational::GuestConnection for OpenConnection {
     }
 
     fn check(&self, _: CheckOptions) -> Result<Report, WitError> {
-        Err(not_offered())
+        Ok(lists::report())
     }
 
     fn schemas(&self) -> Result<Vec<Schema>, WitError> {
-        Err(not_offered())
+        Ok(lists::schemas())
     }
 
     fn tables(&self, _: Option<String>) -> Result<Vec<Table>, WitError> {
-        Err(not_offered())
+        Ok(lists::tables())
     }
 
     fn columns(&self, _: Option<String>, _: Option<String>) -> Result<Vec<Column>, WitError> {
-        Err(not_offered())
+        Ok(lists::columns())
     }
 
     fn preview(&self, _: TableName, _: u32, _: StreamOptions) -> Result<RowStream, WitError> {
@@ -136,12 +161,12 @@ impl relational::GuestConnection for OpenConnection {
         Err(not_offered())
     }
 
-    fn write(&self, _: TableName, _: Vec<u8>, _: WriteOptions) -> Result<Sink, WitError> {
-        Err(not_offered())
+    fn write(&self, table: TableName, _: Vec<u8>, _: WriteOptions) -> Result<Sink, WitError> {
+        Ok(Sink::new(OpenSink(table.name)))
     }
 
     fn take_notices(&self) -> Vec<Notice> {
-        Vec::new()
+        lists::notices()
     }
 
     fn close(&self) -> Result<(), WitError> {
@@ -159,16 +184,25 @@ impl relational::GuestRowStream for OpenRows {
     }
 
     fn losses(&self) -> Vec<Loss> {
-        Vec::new()
+        self.0.losses()
     }
 }
 
 impl relational::GuestSink for OpenSink {
     fn write(&self, _: Vec<u8>) -> Result<(), WitError> {
-        Err(not_offered())
+        match self.0.as_str() {
+            "crash" => panic!("a batch was written"),
+            "endless" => drop(attacks::endless()),
+            _ => {}
+        }
+        Ok(())
     }
 
     fn finish(&self) -> Result<WriteReport, WitError> {
-        Err(not_offered())
+        if self.0 == "late-crash" {
+            panic!("the commit was on its way");
+        }
+        lists::behave(&self.0);
+        Ok(lists::written())
     }
 }

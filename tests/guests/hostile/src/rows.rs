@@ -7,14 +7,20 @@ use arrow_ipc::{
     BodyCompression, BodyCompressionArgs, Buffer, FieldNode, MessageBuilder, MessageHeader,
     MetadataVersion, RecordBatchBuilder,
 };
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema, UnionFields, UnionMode};
 use dagflux_guest::{Result, ipc};
 use flatbuffers::FlatBufferBuilder;
 
-use crate::attacks;
+use crate::{attacks, lists, schemas};
 
 thread_local! {
     static OPEN: Cell<u64> = const { Cell::new(0) };
+    static AFTER_END: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often a result was asked for more after its end.
+pub fn calls_after_end() -> u64 {
+    AFTER_END.get()
 }
 
 /// How many results are open.
@@ -25,6 +31,7 @@ pub fn open() -> u64 {
 /// A result, proper or not.
 pub struct Rows {
     kind: String,
+    words: String,
     argument: u64,
     handed_over: Cell<u64>,
 }
@@ -42,13 +49,53 @@ impl Rows {
         OPEN.with(|open| open.set(open.get() + 1));
         Ok(Self {
             kind: kind.to_owned(),
+            words: argument.to_owned(),
             argument: attacks::number(argument),
             handed_over: Cell::new(0),
         })
     }
 
+    pub fn losses(
+        &self,
+    ) -> Vec<dagflux_guest::bindings::exports::dagflux::connector::relational::Loss> {
+        match self.kind.as_str() {
+            "losses" => lists::losses(self.argument),
+            _ => Vec::new(),
+        }
+    }
+
     pub fn schema(&self) -> Vec<u8> {
+        let field = |data_type| Arc::new(Field::new("item", data_type, true));
         let data_type = match self.kind.as_str() {
+            "deep-schema" => return schemas::deep(self.argument),
+            "wide-schema" => return schemas::wide(self.argument),
+            "shared-schema" => return schemas::shared(self.argument),
+            "long-column" => {
+                let name = "n".repeat(usize::try_from(self.argument).unwrap_or_default());
+                return one_column(&name, DataType::Int32);
+            }
+            "named-dictionary" => {
+                let value =
+                    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                return one_column(&self.words, value);
+            }
+            "overlap" => {
+                let columns = (0..100).map(|at| Field::new(at.to_string(), DataType::Int32, true));
+                let schema = Schema::new(columns.collect::<Vec<_>>());
+                return ipc::schema_message(&schema).unwrap_or_default();
+            }
+            "views" => DataType::Utf8View,
+            "byte-views" => DataType::BinaryView,
+            "list-views" => DataType::ListView(field(DataType::Int32)),
+            "nested-views" => DataType::Struct(vec![field(DataType::Utf8View)].into()),
+            "runs" => DataType::RunEndEncoded(field(DataType::Int32), field(DataType::Int32)),
+            "union" => {
+                let column = Field::new("a", DataType::Int32, true);
+                let fields = UnionFields::from_fields(vec![column]);
+                DataType::Union(fields, UnionMode::Dense)
+            }
+            "decimal" => DataType::Decimal128(200, 100),
+            "negative-size" => DataType::FixedSizeBinary(-1),
             "schema-garbage" => return vec![7; 100],
             "schema-is-batch" => return one_number().encode(),
             "schema-trailing" => {
@@ -79,7 +126,31 @@ impl Rows {
             // A proper batch, and then what was asked for.
             _ if batch == 0 && self.kind.starts_with("late-") => number.encode(),
             "rows" if batch < self.argument => number.encode(),
-            "rows" => return None,
+            "rows" | "losses" => {
+                AFTER_END.with(|calls| calls.set(calls.get() + u64::from(batch > self.argument)));
+                return None;
+            }
+            "endless" => number.encode(),
+            "overlap" => {
+                let body = 1024 * 1024;
+                Batch {
+                    rows: 250_000,
+                    nodes: vec![FieldNode::new(250_000, 0); 100],
+                    buffers: [Buffer::new(0, 0), Buffer::new(1, body - 1)].repeat(100),
+                    body: vec![0; usize::try_from(body).unwrap_or_default()],
+                    ..number
+                }
+                .encode()
+            }
+            "many-buffers" => Batch {
+                buffers: vec![
+                    Buffer::new(0, 0);
+                    usize::try_from(self.argument).unwrap_or_default()
+                ],
+                ..number
+            }
+            .encode(),
+            "other-schema" => text([0, 2], b"ab").encode(),
             // One is enough, should it be taken.
             _ if batch > 0 && !self.kind.starts_with("late-") => return None,
             "drop-panic" | "drop-loop" | "drop-wait" => number.encode(),
@@ -167,7 +238,11 @@ impl Drop for Rows {
 }
 
 fn schema(data_type: DataType) -> Vec<u8> {
-    let schema = Schema::new(vec![Field::new("value", data_type, true)]);
+    one_column("value", data_type)
+}
+
+fn one_column(name: &str, data_type: DataType) -> Vec<u8> {
+    let schema = Schema::new(vec![Field::new(name, data_type, true)]);
     ipc::schema_message(&schema).unwrap_or_default()
 }
 

@@ -75,10 +75,24 @@ impl Server {
         ScramSha256::start(socket, field, &["SCRAM-SHA-256".to_owned()])
     }
 
+    /// Begins an exchange, and answers what nobody asked.
+    pub fn answer(&self, challenge: &[u8]) -> Result<String, Refusal> {
+        let proof = self.begin("password")?.client_final(challenge)?;
+        Ok(String::from_utf8_lossy(&proof).into_owned())
+    }
+
     /// Begins an exchange, and answers a challenge that the server never sent. With `echo`,
     /// the server is first made to repeat it, and nothing behind it is read.
     pub fn invent(mut self, how: &str) -> Result<String, Refusal> {
         let exchange = self.begin("password")?;
+        if how == "once" {
+            // A salt of its own, and hardly any work for whoever guesses passwords.
+            let first = String::from_utf8_lossy(&exchange.client_first()).into_owned();
+            let nonce = first.rsplit("r=").next().unwrap_or_default();
+            let challenge = format!("r={nonce}x,s=AAAA,i=1");
+            let proof = exchange.client_final(challenge.as_bytes())?;
+            return Ok(String::from_utf8_lossy(&proof).into_owned());
+        }
         let first = String::from_utf8_lossy(&exchange.client_first()).into_owned();
         let nonce = first.rsplit("r=").next().unwrap_or_default();
         let challenge = format!("r={nonce}x,s=AAAAAAAAAAAAAAAAAAAAAA==,i=4096");
@@ -88,6 +102,17 @@ impl Server {
         exchange
             .client_final(challenge.as_bytes())
             .map(|proof| String::from_utf8_lossy(&proof).into_owned())
+    }
+
+    /// Has the server repeat a request for an MD5 login with a salt of its own making.
+    pub fn invent_md5(mut self) -> Result<String, Refusal> {
+        let request = "R\0\0\0\x0c\0\0\0\x05salt";
+        let _ = self.greet_with(request);
+        let _ = self.message();
+        let Some(socket) = self.channel.socket() else {
+            return Ok("no socket".to_owned());
+        };
+        credentials::md5_response(socket, "username", "password", b"salt")
     }
 
     /// Takes the end of the server's offer of SCRAM, which is the same every time, for the

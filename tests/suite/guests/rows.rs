@@ -1,0 +1,201 @@
+//! Arrow that is none, is too much, or is other than it says.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use arrow_array::{Int32Array, RecordBatch};
+use dagflux_host::ErrorKind::{InvalidData, TransferLimit};
+
+use super::Call::Query;
+use super::End::{Ended, Fails, Told};
+use super::{Case, Cost, hold};
+
+/// One row of one column.
+pub fn one_number() -> RecordBatch {
+    let values = Arc::new(Int32Array::from(vec![1]));
+    RecordBatch::try_from_iter([("value", values as _)]).expect("one column")
+}
+
+const LARGE: Cost = Cost::TIME.memory(256);
+
+pub const CASES: &[Case] = &[
+    Case {
+        name: "a struct within a struct, 64 times",
+        call: Query("deep-schema 64"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a struct within a struct, 1,000 times",
+        call: Query("deep-schema 1000"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a struct within a struct, 100,000 times",
+        call: Query("deep-schema 100000"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: Cost::TIME.memory(64),
+    },
+    Case {
+        name: "half a million columns",
+        call: Query("wide-schema 500000"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: LARGE,
+    },
+    Case {
+        name: "one column, shown 16,384 times",
+        call: Query("shared-schema 16384"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a column's name of 40 MiB",
+        call: Query("long-column 41943040"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: LARGE,
+    },
+    Case {
+        name: "two million buffers",
+        call: Query("many-buffers 2000000"),
+        end: Fails(InvalidData, "cannot be read"),
+        cost: LARGE,
+    },
+    Case {
+        name: "a hundred columns in one place",
+        call: Query("overlap"),
+        end: Fails(InvalidData, "buffers that overlap"),
+        cost: Cost::LITTLE.memory(24),
+    },
+    Case {
+        name: "views",
+        call: Query("views"),
+        end: Fails(InvalidData, "a view in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "views of bytes",
+        call: Query("byte-views"),
+        end: Fails(InvalidData, "a view in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "views of lists",
+        call: Query("list-views"),
+        end: Fails(InvalidData, "a view in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "views within a struct",
+        call: Query("nested-views"),
+        end: Fails(InvalidData, "a view in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "runs",
+        call: Query("runs"),
+        end: Fails(InvalidData, "a run in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a union",
+        call: Query("union"),
+        end: Fails(InvalidData, "a union in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a decimal of 200 digits",
+        call: Query("decimal"),
+        end: Fails(InvalidData, "an absurd decimal in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "values of a negative size",
+        call: Query("negative-size"),
+        end: Fails(InvalidData, ""),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a dictionary",
+        call: Query("dictionary"),
+        end: Fails(InvalidData, "a dictionary in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a name that steers a terminal",
+        call: Query("named-dictionary \u{1b}[2J"),
+        end: Fails(InvalidData, "column `\\u{1b}[2J`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "compressed batches",
+        call: Query("compressed"),
+        end: Fails(InvalidData, "compressed"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch that is cut short",
+        call: Query("truncated"),
+        end: Fails(InvalidData, "wrong length"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch that goes on after its end",
+        call: Query("trailing"),
+        end: Fails(InvalidData, "wrong length"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "bytes that are no batch",
+        call: Query("garbage"),
+        end: Fails(InvalidData, "not an Arrow message"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch of another schema",
+        call: Query("other-schema"),
+        end: Fails(InvalidData, "not of its schema"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch without the columns of its schema",
+        call: Query("no-columns"),
+        end: Fails(InvalidData, "not of its schema"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch of more rows than there may be",
+        call: Query("too-many-nulls"),
+        end: Fails(InvalidData, "absurd number of rows"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a batch of 70 MiB",
+        call: Query("large 73400320"),
+        end: Ended(TransferLimit, "67108864 bytes"),
+        cost: LARGE,
+    },
+    Case {
+        name: "100,000 losses",
+        call: Query("losses 100000"),
+        end: Told("0 rows"),
+        cost: LARGE,
+    },
+    Case {
+        name: "two million losses",
+        call: Query("losses 2000000"),
+        end: Ended(TransferLimit, "67108864 bytes"),
+        cost: LARGE,
+    },
+    Case {
+        name: "a crash after a batch",
+        call: Query("late-panic"),
+        end: Ended(dagflux_host::ErrorKind::Trap, "gave up"),
+        cost: Cost::LITTLE,
+    },
+];
+
+#[tokio::test]
+async fn arrow_that_is_none() -> Result<()> {
+    hold(CASES).await
+}
