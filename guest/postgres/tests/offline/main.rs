@@ -4,6 +4,7 @@
 
 mod checks;
 mod errors;
+mod fuzz;
 mod messages;
 mod mutations;
 mod names;
@@ -11,4 +12,5 @@ mod places;
 mod rows;
 mod script;
 mod session;
+mod types;
 mod values;
