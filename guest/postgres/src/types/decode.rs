@@ -190,7 +190,8 @@ impl RowDecoder {
             .map(|source| Column {
                 builder: source.kind.builder(rows),
                 involved: source.kind.is_nested() || matches!(source.kind, Kind::Told(_)),
-                measured: source.kind.is_nested() || source.kind == Kind::Numeric,
+                measured: source.kind.is_nested()
+                    || matches!(source.kind, Kind::Numeric | Kind::Told(_)),
                 source,
             })
             .collect();
@@ -338,10 +339,7 @@ impl Column {
         let row = account.row;
         let Source { kind, .. } = &self.source;
         let taken = match kind {
-            Kind::Told(natural) => {
-                told::push(natural, &mut self.builder, value, &mut account);
-                Ok(())
-            }
+            Kind::Told(natural) => told::push(natural, &mut self.builder, value, &mut account),
             kind if self.involved => nested::push(kind, &mut self.builder, value, &mut account),
             kind => account.settle(kind, &mut self.builder, misfit, value),
         };

@@ -5,6 +5,7 @@
 mod checks;
 mod errors;
 mod fuzz;
+mod memory;
 mod messages;
 mod mutations;
 mod names;
