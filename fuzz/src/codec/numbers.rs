@@ -18,8 +18,8 @@ pub fn run(input: &mut Input<'_>) {
         let narrow = numeric::to_i128(bytes, precision, scale);
         // Zeros in a row, which no server sends, may have too many places for the narrow one.
         if wide != Ok(i256::ZERO) {
-            let widened = narrow.map(i256::from_i128);
-            assert_eq!(widened, wide, "precision {precision}, scale {scale}");
+            let widened = narrow.map(i256::from_i128).ok();
+            assert_eq!(widened, wide.ok(), "precision {precision}, scale {scale}");
         }
         if let Ok(number) = narrow {
             let mut again = Vec::new();
