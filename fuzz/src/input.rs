@@ -34,7 +34,6 @@ impl<'a> Input<'a> {
         taken
     }
 
-
     /// All that is left.
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)

@@ -276,7 +276,14 @@ fn read(session: &Shared, table: &str, limit: Option<u64>, on_loss: OnLoss) -> R
         columns: None,
         limit,
     };
-    read::read(session, None, table, &selection, limits(), &choices(on_loss))
+    read::read(
+        session,
+        None,
+        table,
+        &selection,
+        limits(),
+        &choices(on_loss),
+    )
 }
 
 /// Takes every row. A host could use them.
@@ -285,7 +292,10 @@ fn drain(session: &Shared, mut rows: Rows) -> Result<()> {
     let unchecked = session.borrow().text_is_unchecked();
     while let Some(message) = rows.next_batch()? {
         match ipc::read_batch(message, &schema) {
-            Ok(batch) => assert!(batch.num_rows() <= limits().rows, "a batch that is too long"),
+            Ok(batch) => assert!(
+                batch.num_rows() <= limits().rows,
+                "a batch that is too long"
+            ),
             // A server that checks text is taken at its word; the host looks at it again.
             Err(error) => assert!(!unchecked && error.message().contains("utf"), "{error}"),
         }

@@ -117,7 +117,14 @@ fn markers(workspace: &Workspace) -> Result<Outcome> {
         command.args(["-e", word]);
     }
     // Vendored files are as their authors wrote them, and inputs of the fuzzers as it came.
-    command.args(["--", ".", ":!wit/deps", ":!Cargo.lock", ":!fuzz/corpus", ":!fuzz/regressions"]);
+    command.args([
+        "--",
+        ".",
+        ":!wit/deps",
+        ":!Cargo.lock",
+        ":!fuzz/corpus",
+        ":!fuzz/regressions",
+    ]);
     let status = command
         .current_dir(workspace.root())
         .status()

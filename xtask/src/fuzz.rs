@@ -220,7 +220,10 @@ impl Run {
 
     /// Adds the new inputs that reach something which none of those kept reaches.
     fn keep(&self) -> Result<()> {
-        self.libfuzzer([self.kept.as_path(), &self.corpus], &["-merge=1".to_owned()])?;
+        self.libfuzzer(
+            [self.kept.as_path(), &self.corpus],
+            &["-merge=1".to_owned()],
+        )?;
         Ok(())
     }
 
@@ -265,10 +268,7 @@ impl Run {
                 LIMITS.join(" "),
                 self.regressions.display(),
             ),
-            None => bail!(
-                "the fuzzer failed ({status}), see {}",
-                self.log.display()
-            ),
+            None => bail!("the fuzzer failed ({status}), see {}", self.log.display()),
         }
     }
 }
@@ -278,7 +278,9 @@ fn inputs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut inputs = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
         let path = entry?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if path.is_file() && !hidden {
             inputs.push(path);
         }
@@ -351,11 +353,17 @@ stat::number_of_executed_units: 864102
     fn a_failure_names_its_input_and_its_reason() {
         let output = "Running: kept/a\nExecuted kept/a in 0 ms\nRunning: kept/b\n\
             thread '<unnamed>' (1) panicked at src/codec.rs:1:1:\nit is wrong\nstack backtrace:\n";
-        assert_eq!(output.lines().filter_map(finding).next_back(), Some("kept/b"));
+        assert_eq!(
+            output.lines().filter_map(finding).next_back(),
+            Some("kept/b")
+        );
         assert_eq!(reason(output), "it is wrong");
         let line = "artifact_prefix='x/'; Test unit written to x/crash-1";
         assert_eq!(finding(line), Some("x/crash-1"));
         let output = "==1== ERROR: libFuzzer: timeout after 10 seconds\n";
-        assert_eq!(reason(output), "==1== ERROR: libFuzzer: timeout after 10 seconds");
+        assert_eq!(
+            reason(output),
+            "==1== ERROR: libFuzzer: timeout after 10 seconds"
+        );
     }
 }

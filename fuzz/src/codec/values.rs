@@ -191,13 +191,20 @@ impl Table {
     fn write(&self, batch: &RecordBatch, schema: &SchemaRef) {
         let targets: Vec<_> = self.taking.iter().map(|c| Target::of(&c.typed)).collect();
         let arrow = schema.fields().iter().map(|field| field.data_type());
-        if !targets.iter().zip(arrow).all(|(target, arrow)| target.takes(arrow)) {
+        if !targets
+            .iter()
+            .zip(arrow)
+            .all(|(target, arrow)| target.takes(arrow))
+        {
             return;
         }
         let mut encoder = BatchEncoder::new(schema, targets, false);
         let sources = encoder.sources(batch).expect("columns that are known");
         let mut out = BytesMut::new();
-        if encoder.encode(&sources, 0, batch.num_rows(), 0, &mut out).is_err() {
+        if encoder
+            .encode(&sources, 0, batch.num_rows(), 0, &mut out)
+            .is_err()
+        {
             return;
         }
         let Ok(Split::Frame(frame)) = frame::split(&out) else {

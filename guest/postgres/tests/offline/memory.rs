@@ -64,7 +64,10 @@ fn showing_a_value_takes_little_however_long_it_is() {
     }
     let taken = most(|| {
         let shown = show::value(&Kind::Struct(vec![Kind::Numeric; 1000]), &record);
-        assert!(shown.starts_with("(1000") && shown.ends_with('…'), "{shown}");
+        assert!(
+            shown.starts_with("(1000") && shown.ends_with('…'),
+            "{shown}"
+        );
     });
     assert!(taken < 4 << 20, "{taken} bytes");
 }
