@@ -7,6 +7,7 @@ use std::rc::Rc;
 use dagflux_guest::bindings::wasi::sockets::tcp::TcpSocket;
 use dagflux_guest::{Channel, ChannelError, Interest, Stream};
 use dagflux_postgres::auth::{Credentials, Scram};
+use dagflux_postgres::protocol::frame::{self, Split};
 
 /// What the peer was told.
 pub type Told = Rc<RefCell<Vec<u8>>>;
@@ -14,12 +15,43 @@ pub type Told = Rc<RefCell<Vec<u8>>>;
 /// How the peer behaves, beside what it says.
 #[derive(Debug, Clone, Copy)]
 pub struct Manner {
-    /// How long the pieces are in which its bytes arrive; 0 for one of everything.
-    pub piece: usize,
+    /// How its bytes are cut into pieces.
+    pub cuts: Cuts,
     /// Whether it has said something already whenever it is looked for.
     pub eager: bool,
     /// Whether it takes in only a little at a time, with pauses.
     pub slow: bool,
+}
+
+/// How bytes are cut into pieces, of which one arrives at a time.
+#[derive(Debug, Clone, Copy)]
+pub enum Cuts {
+    /// Behind each message. A server that is waited for says nothing ahead of its turn then, as
+    /// far as that can be told.
+    Messages,
+    /// Behind this many bytes.
+    Every(usize),
+    /// Nowhere.
+    None,
+}
+
+impl Cuts {
+    fn cut(self, bytes: &[u8]) -> VecDeque<Vec<u8>> {
+        match self {
+            Cuts::Messages => {
+                let mut pieces = VecDeque::new();
+                let mut rest = bytes;
+                while let Ok(Split::Frame(frame)) = frame::split(rest) {
+                    pieces.push_back(frame.whole.to_vec());
+                    rest = &rest[frame.whole.len()..];
+                }
+                pieces.push_back(rest.to_vec());
+                pieces
+            }
+            Cuts::Every(length) => bytes.chunks(length.max(1)).map(<[u8]>::to_vec).collect(),
+            Cuts::None => VecDeque::from([bytes.to_vec()]),
+        }
+    }
 }
 
 /// The peer. When it has said everything, it closes.
@@ -33,16 +65,13 @@ pub struct Peer {
 impl Peer {
     /// A peer that says `bytes`, after `before` in one piece.
     pub fn saying(before: Vec<u8>, bytes: &[u8], manner: Manner) -> (Box<dyn Channel>, Told) {
-        let piece = match manner.piece {
-            0 => bytes.len().max(1),
-            piece => piece,
-        };
-        let pieces = std::iter::once(before)
-            .filter(|before| !before.is_empty())
-            .chain(bytes.chunks(piece).map(<[u8]>::to_vec));
+        let mut pieces = manner.cuts.cut(bytes);
+        pieces.push_front(before);
+        // An empty piece would be taken for none.
+        pieces.retain(|piece| !piece.is_empty());
         let told = Told::default();
         let peer = Self {
-            pieces: pieces.collect(),
+            pieces,
             manner,
             pausing: false,
             told: Rc::clone(&told),

@@ -3,7 +3,7 @@
 //! | bytes of the input | what they are |
 //! |---|---|
 //! | 1 | bits: a login is made up, too; the peer is eager; the peer is slow; two operations |
-//! | 1 | how long the pieces are in which the server's bytes arrive |
+//! | 1 | how long the pieces are in which the server's bytes arrive; 0: messages; 255: all |
 //! | 1 | the operation |
 //! | 1 | the second operation, if there are two |
 //! | the rest | what the server says |
@@ -30,7 +30,7 @@ use dagflux_postgres::types::ledger::Choices;
 use dagflux_postgres::{cancel, catalog, check, query, write};
 
 use super::input::Input;
-use super::peer::{FixedLogin, Manner, Peer};
+use super::peer::{Cuts, FixedLogin, Manner, Peer};
 
 /// What is done after the login.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,7 +129,11 @@ pub fn run(input: &[u8]) -> Vec<Operation> {
     let mut input = Input(input);
     let bits = input.byte();
     let manner = Manner {
-        piece: input.byte().into(),
+        cuts: match input.byte() {
+            0 => Cuts::Messages,
+            u8::MAX => Cuts::None,
+            length => Cuts::Every(length.into()),
+        },
         eager: bits & EAGER != 0,
         slow: bits & SLOW != 0,
     };
@@ -168,7 +172,7 @@ pub fn run(input: &[u8]) -> Vec<Operation> {
 }
 
 const QUICK: Manner = Manner {
-    piece: 0,
+    cuts: Cuts::None,
     eager: false,
     slow: false,
 };

@@ -1,4 +1,4 @@
-//! The conversations that the fuzzer of sessions begins with, recorded.
+//! The conversations that the fuzzers begin with, recorded.
 
 use std::cell::RefCell;
 use std::fs;
@@ -8,6 +8,8 @@ use std::rc::Rc;
 use anyhow::{Context, Result};
 use dagflux_guest::bindings::wasi::sockets::tcp::TcpSocket;
 use dagflux_guest::{Channel, ChannelError, Interest};
+use dagflux_postgres::protocol::backend::DATA_ROW;
+use dagflux_postgres::protocol::frame::{self, Split};
 
 use crate::harness::{Socket, log_in, sql, with_database};
 
@@ -52,6 +54,23 @@ impl Channel for Recorder {
     }
 }
 
+/// The input of the parsers with what the catalog says of a table, and the table's rows.
+fn rows_of_table(operation: Operation, said: &[u8]) -> Option<Vec<u8>> {
+    let bits = match operation {
+        Operation::Read => 2,
+        Operation::ReadToText => 1,
+        _ => return None,
+    };
+    let mut rest = said;
+    while let Ok(Split::Frame(frame)) = frame::split(rest) {
+        if frame.tag == DATA_ROW {
+            return Some([&[2, bits], rest].concat());
+        }
+        rest = &rest[frame.whole.len()..];
+    }
+    None
+}
+
 /// Columns of every kind, with values that Arrow cannot hold; columns that come by `COPY`; a
 /// table to write to, with a key and a sequence.
 const TABLES: &str = "
@@ -90,10 +109,10 @@ const OTHER_ROW: &str = "INSERT INTO target VALUES (5, 'was there')";
 const NO_ROWS: &str = "TRUNCATE target; DROP TABLE IF EXISTS created";
 
 #[test]
-#[ignore = "writes fuzz/corpus/session anew"]
+#[ignore = "writes the conversations in fuzz/corpus anew"]
 fn conversations_are_recorded() {
     with_database("seeds", |runtime, database| {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/session");
+        let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
         let record = |operation: Operation, state: &str| -> Result<bool> {
             let said = Rc::new(RefCell::new(Vec::new()));
             let channel = Socket::connect(database.server())?;
@@ -105,7 +124,10 @@ fn conversations_are_recorded() {
             let again = session::run(&input).contains(&operation);
             assert_eq!(again, done.is_ok(), "{operation:?} ({state}): {done:?}");
             let name = format!("{operation:?}-{state}").to_lowercase();
-            fs::write(folder.join(name), input).context("an input")?;
+            fs::write(corpus.join("session").join(&name), input).context("an input")?;
+            if let Some(input) = rows_of_table(operation, &said.borrow()) {
+                fs::write(corpus.join("codec").join(name), input).context("an input")?;
+            }
             Ok(done.is_ok())
         };
         for operation in OPERATIONS {
