@@ -50,7 +50,7 @@ impl Target {
     /// The longest input. Conversations are longer than what one parser takes.
     fn longest(self) -> u32 {
         match self {
-            Target::Codec => 4 * 1024,
+            Target::Codec => 8 * 1024,
             Target::Session => 16 * 1024,
         }
     }

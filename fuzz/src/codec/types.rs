@@ -63,7 +63,10 @@ fn nested(input: &mut Input<'_>, depth: u32) -> Typed {
         (29, _) => Class::Enum("[\"a\",\"b\"]".into()),
         (30..36, Some(depth)) => Class::Array {
             element: nested(input, depth).pg,
-            delimiter: if input.byte() % 4 == 0 { ';' } else { ',' },
+            delimiter: match input.byte() % 4 {
+                0 => ';',
+                _ => ',',
+            },
         },
         (36..42, Some(depth)) => {
             let attributes = 0..input.byte() % 4;

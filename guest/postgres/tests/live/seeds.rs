@@ -13,6 +13,8 @@ use dagflux_postgres::protocol::frame::{self, Split};
 
 use crate::harness::{Socket, log_in, sql, with_database};
 
+// What is not used here the other tests use, or the fuzzers.
+#[allow(dead_code)]
 #[path = "../../../../fuzz/src/lib.rs"]
 mod targets;
 

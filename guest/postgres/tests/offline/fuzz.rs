@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 
+// What is not used here the other tests use, or the fuzzers.
+#[allow(dead_code)]
 #[path = "../../../../fuzz/src/lib.rs"]
 mod targets;
 
