@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod guests;
 mod soak;
 mod test;
@@ -53,6 +54,18 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Makes up bytes that no server would send, for the PostgreSQL connector.
+    Fuzz {
+        /// Only this target.
+        #[arg(value_enum)]
+        target: Option<fuzz::Target>,
+        /// For how many seconds each runs, after the inputs that are kept.
+        #[arg(long, default_value_t = 60, value_name = "N")]
+        seconds: u32,
+        /// Adds inputs that reach something new to those that are kept.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Builds the connectors, and the components that the tests load.
     Guests {
         /// Checks them without building them.
@@ -84,6 +97,18 @@ fn run(task: Task) -> Result<()> {
         Task::Test { filter } => test::run(&workspace, filter.as_deref()),
         Task::Ci => ci::run(&workspace),
         Task::Bench { what, json } => bench::run(&workspace, what, json),
+        Task::Fuzz {
+            target,
+            seconds,
+            keep,
+        } => fuzz::run(
+            &workspace,
+            fuzz::Options {
+                target,
+                seconds,
+                keep,
+            },
+        ),
         Task::Soak { arguments } => soak::run(&workspace, &arguments),
         Task::Guests { check: false } => guests::build(&workspace),
         Task::Guests { check: true } => guests::check(&workspace),

@@ -100,7 +100,7 @@ impl Stream {
         }
         while !self.join(count) {
             let piece = self.channel.read_wait(READ)?;
-            self.chunks.push_back(piece);
+            self.arrived(piece);
         }
         Ok(())
     }
@@ -118,7 +118,20 @@ impl Stream {
             if piece.is_empty() {
                 return Ok(false);
             }
-            self.chunks.push_back(piece);
+            self.arrived(piece);
+        }
+    }
+
+    /// Puts a piece behind those that wait. Small ones that nobody takes, as while writing,
+    /// become one: what is kept of each would come to more than they are, and looking through
+    /// them to more time than they are worth.
+    fn arrived(&mut self, mut piece: Vec<u8>) {
+        match self.chunks.back_mut() {
+            Some(last) if last.len().saturating_add(piece.len()) <= READ => {
+                last.append(&mut piece);
+            }
+            _ if piece.is_empty() => {}
+            _ => self.chunks.push_back(piece),
         }
     }
 
@@ -168,9 +181,7 @@ impl Stream {
             }
             self.channel.wait(Interest::ReadOrWrite);
             let piece = self.channel.read(READ)?;
-            if !piece.is_empty() {
-                self.chunks.push_back(piece);
-            }
+            self.arrived(piece);
             if self.chunks.iter().map(Vec::len).sum::<usize>() > UNEXPECTED {
                 return Err(ChannelError::Broken(
                     "the server keeps sending while it is being written to".into(),

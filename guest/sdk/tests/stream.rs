@@ -117,3 +117,47 @@ fn what_arrives_while_writing_is_taken_in() {
     assert!(stream.available(8).is_ok_and(|enough| enough));
     assert_eq!(stream.front(), b"an error");
 }
+
+/// A channel that takes nothing, and delivers a byte whenever it is looked at.
+struct Drip;
+
+impl Channel for Drip {
+    fn read(&mut self, _most: usize) -> Result<Vec<u8>, ChannelError> {
+        Ok(vec![b'N'])
+    }
+
+    fn read_wait(&mut self, most: usize) -> Result<Vec<u8>, ChannelError> {
+        self.read(most)
+    }
+
+    fn write(&mut self, _bytes: &[u8]) -> Result<usize, ChannelError> {
+        Ok(0)
+    }
+
+    fn wait(&mut self, _interest: Interest) {}
+
+    fn drain(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    fn socket(&self) -> Option<&TcpSocket> {
+        None
+    }
+}
+
+/// Sixteen million pieces: were each kept by itself and looked at again for every other, this
+/// would not end.
+#[test]
+fn a_peer_that_only_talks_is_given_up_soon_however_little_it_says_at_a_time() {
+    let mut stream = Stream::new(Box::new(Drip));
+    stream.outbox().extend_from_slice(b"rows");
+    match stream.flush() {
+        Err(ChannelError::Broken(how)) => {
+            assert_eq!(how, "the server keeps sending while it is being written to");
+        }
+        other => panic!("{other:?}"),
+    }
+    // And what it said is all there, in its order.
+    assert!(stream.available(1000).is_ok_and(|enough| enough));
+    assert!(stream.front().iter().all(|byte| *byte == b'N'));
+}

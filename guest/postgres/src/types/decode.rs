@@ -190,7 +190,8 @@ impl RowDecoder {
             .map(|source| Column {
                 builder: source.kind.builder(rows),
                 involved: source.kind.is_nested() || matches!(source.kind, Kind::Told(_)),
-                measured: source.kind.is_nested() || source.kind == Kind::Numeric,
+                measured: source.kind.is_nested()
+                    || matches!(source.kind, Kind::Numeric | Kind::Told(_)),
                 source,
             })
             .collect();
@@ -258,6 +259,10 @@ impl RowDecoder {
                 "a row with another number of columns than announced",
             ));
         }
+        let number = self
+            .taken
+            .saturating_add(self.rows as u64)
+            .saturating_add(1);
         let mut variable: usize = 0;
         let mut measured: usize = 0;
         for (at, column) in self.columns.iter_mut().enumerate() {
@@ -270,37 +275,37 @@ impl RowDecoder {
                     return Err(malformed("a value of negative length"));
                 }
                 column.builder.push_null();
-                if column.measured {
-                    measured = measured.saturating_add(column.builder.buffer_bytes());
-                }
                 rest = tail;
-                continue;
-            }
-            let Some((value, tail)) = tail.split_at_checked(length.unsigned_abs() as usize) else {
-                return Err(malformed("a value longer than its row"));
-            };
-            rest = tail;
-            let kind = &column.source.kind;
-            let fits = match column.involved {
-                false => push(kind, &mut column.builder, value, self.checked),
-                true => Err(Misfit::Malformed),
-            };
-            if let Err(misfit) = fits {
-                let account = Account {
-                    choice: column.source.choice,
-                    checked: self.checked,
-                    column: at,
-                    row: self
-                        .taken
-                        .saturating_add(self.rows as u64)
-                        .saturating_add(1),
-                    ledger: &mut self.ledger,
+            } else {
+                let Some((value, tail)) = tail.split_at_checked(length.unsigned_abs() as usize)
+                else {
+                    return Err(malformed("a value longer than its row"));
                 };
-                column.take_in(value, misfit, account)?;
+                rest = tail;
+                let kind = &column.source.kind;
+                let fits = match column.involved {
+                    false => push(kind, &mut column.builder, value, self.checked),
+                    true => Err(Misfit::Malformed),
+                };
+                if let Err(misfit) = fits {
+                    let account = Account {
+                        choice: column.source.choice,
+                        checked: self.checked,
+                        column: at,
+                        row: number,
+                        ledger: &mut self.ledger,
+                    };
+                    column.take_in(value, misfit, account)?;
+                }
+                if !column.measured {
+                    variable = variable.saturating_add(value.len());
+                }
             }
-            match column.measured {
-                true => measured = measured.saturating_add(column.builder.buffer_bytes()),
-                false => variable = variable.saturating_add(value.len()),
+            if column.measured {
+                measured = measured.saturating_add(column.builder.buffer_bytes());
+                // Each column may take little more than its share, and there can be many.
+                nested::within("the end of a row", measured.saturating_sub(self.measured))
+                    .map_err(|unfit| column.source.error(&unfit, number))?;
             }
         }
         if !rest.is_empty() {
@@ -334,10 +339,7 @@ impl Column {
         let row = account.row;
         let Source { kind, .. } = &self.source;
         let taken = match kind {
-            Kind::Told(natural) => {
-                told::push(natural, &mut self.builder, value, &mut account);
-                Ok(())
-            }
+            Kind::Told(natural) => told::push(natural, &mut self.builder, value, &mut account),
             kind if self.involved => nested::push(kind, &mut self.builder, value, &mut account),
             kind => account.settle(kind, &mut self.builder, misfit, value),
         };

@@ -21,6 +21,10 @@ use crate::session::Session;
 /// ([`PgType::new`]), and what is made of itself, is only known by its text.
 const DEEPEST: usize = 64;
 
+/// The most types that the columns of a result may be made of together, beyond one for each. With
+/// what is kept of each, this is some tens of MiB.
+const MOST_PARTS: usize = 50_000;
+
 /// A column of a table.
 #[derive(Debug, Clone)]
 pub struct Column {
@@ -93,13 +97,15 @@ pub fn ask_for_table(session: &mut Session, schema: &str, table: &str) -> Result
 pub fn of_table(rows: Vec<TextRow>) -> Result<Vec<Column>> {
     let answer = Answer::read(rows)?;
     let mut known = HashMap::new();
+    let mut parts = Parts::default();
     let mut roots = answer.roots.clone();
     roots.sort_by_key(|root| root.ordinal);
     roots
         .into_iter()
         .map(|root| {
+            let typed = answer.typed(root.type_oid, root.modifier, root.type_name, &mut known)?;
             Ok(Column {
-                typed: answer.typed(root.type_oid, root.modifier, root.type_name, &mut known)?,
+                typed: parts.within(typed),
                 name: required(root.name)?,
                 dimensions: root.dimensions,
             })
@@ -136,13 +142,34 @@ pub fn types(session: &mut Session, wanted: &[(u32, i32)]) -> Result<Vec<Typed>>
         .map(|root| ((root.type_oid, root.modifier), root.type_name.clone()))
         .collect();
     let mut known = HashMap::new();
+    let mut parts = Parts::default();
     wanted
         .iter()
         .map(|key| match names.get(key) {
-            Some(name) => answer.typed(key.0, key.1, name.clone(), &mut known),
+            Some(name) => {
+                let typed = answer.typed(key.0, key.1, name.clone(), &mut known)?;
+                Ok(parts.within(typed))
+            }
             None => Ok(Typed::unknown(key.0)),
         })
         .collect()
+}
+
+/// How many types the columns so far are made of. They share what they are made of, but what is
+/// decoded and encoded by does not.
+#[derive(Default)]
+struct Parts(usize);
+
+impl Parts {
+    /// The type of the next column; only known by its text if it would be too much.
+    fn within(&mut self, typed: Typed) -> Typed {
+        let parts = self.0.saturating_add(typed.pg.parts.saturating_sub(1));
+        if parts > MOST_PARTS {
+            return typed.opaque();
+        }
+        self.0 = parts;
+        typed
+    }
 }
 
 /// What was asked for, and what it is made of.

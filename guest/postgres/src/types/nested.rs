@@ -16,7 +16,7 @@ use super::mapping::Kind;
 /// The most dimensions that an array has. Source: PostgreSQL, `src/include/utils/array.h`.
 const MOST_DIMENSIONS: usize = 6;
 
-/// The most bytes that the parts of a column may come to. Text can be much longer than what
+/// The most bytes that the parts of a column, or the columns of a row, may come to. Text can be much longer than what
 /// arrives: `1e131071` is ten bytes.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -163,13 +163,22 @@ fn part(
         Some(value) => push(kind, builder, value, account)?,
         None => builder.push_null(),
     }
-    if builder.buffer_bytes() > MOST_BYTES {
-        return Err(Unfit {
+    within("a value", builder.buffer_bytes())
+}
+
+/// Makes sure that what bytes have become is not too large to be handed over.
+///
+/// # Errors
+/// When it is.
+#[inline]
+pub fn within(what: &str, bytes: usize) -> Result<(), Unfit> {
+    match bytes {
+        0..=MOST_BYTES => Ok(()),
+        _ => Err(Unfit {
             misfit: Misfit::TooLarge,
-            value: format!("a value of more than {} MiB", MOST_BYTES / (1024 * 1024)),
-        });
+            value: format!("{what} of more than {} MiB", MOST_BYTES / (1024 * 1024)),
+        }),
     }
-    Ok(())
 }
 
 /// What is wrong with the value as a whole, or else with one of its parts.

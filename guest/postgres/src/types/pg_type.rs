@@ -143,6 +143,16 @@ impl Typed {
         }
     }
 
+    /// The type, only known by its text; of a domain the one below it, which results are
+    /// described by.
+    pub fn opaque(self) -> Self {
+        let type_oid = self.below_domains().pg.oid;
+        Self {
+            pg: Rc::new(PgType::new(type_oid, Class::Base)),
+            ..self
+        }
+    }
+
     /// The type below all domains.
     pub fn below_domains(&self) -> &Typed {
         let mut typed = self;

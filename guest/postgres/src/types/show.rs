@@ -9,9 +9,15 @@ use super::{encode, literal, numeric};
 /// How many characters of a value are shown.
 const SHOWN: usize = 100;
 
+/// How many bytes of a value with parts are written at least before what is left is passed over:
+/// it is not shown.
+const LONGEST: usize = 16 * SHOWN;
+
 /// A value as the server would write it, cut off if it is long.
 pub fn value(kind: &Kind, bytes: &[u8]) -> String {
-    let mut text = whole(kind, bytes).unwrap_or_else(|| bytes.escape_ascii().to_string());
+    // Of a long one no more is written than can be shown.
+    let escaped = || bytes.get(..=SHOWN).unwrap_or(bytes).escape_ascii();
+    let mut text = whole(kind, bytes).unwrap_or_else(|| escaped().to_string());
     if let Some((end, _)) = text.char_indices().nth(SHOWN) {
         text.truncate(end);
         text.push('…');
@@ -37,7 +43,7 @@ fn whole(kind: &Kind, bytes: &[u8]) -> Option<String> {
             return std::str::from_utf8(bytes).map(str::to_owned).ok();
         }
         Kind::Jsonb => return std::str::from_utf8(bytes.get(1..)?).map(str::to_owned).ok(),
-        Kind::Bytea => Cell::Bytes(bytes),
+        Kind::Bytea => Cell::Bytes(bytes.get(..SHOWN).unwrap_or(bytes)),
         Kind::Uuid => Cell::Uuid(bytes.try_into().ok()?),
         Kind::Date => match i32::from_be_bytes(bytes.try_into().ok()?) {
             i32::MAX => return Some("infinity".into()),
@@ -146,8 +152,7 @@ fn array(element: &Kind, bytes: &[u8]) -> Option<String> {
                 }
             }
         }
-        // What is longer is not shown.
-        (out.len() < 16 * SHOWN).then_some(())
+        (out.len() < LONGEST).then_some(())
     });
     Some(out)
 }
@@ -194,6 +199,9 @@ fn record(kinds: &[Kind], bytes: &[u8]) -> Option<String> {
                 }
                 false => out.push_str(&text),
             }
+        }
+        if out.len() >= LONGEST {
+            break;
         }
     }
     out.push(')');

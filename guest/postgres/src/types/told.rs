@@ -7,9 +7,9 @@
 use dagflux_guest::ColumnBuilder;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::OnLoss;
 
-use super::decode::{Account, Misfit};
-use super::literal;
+use super::decode::{Account, Misfit, Unfit};
 use super::mapping::Kind;
+use super::{literal, nested};
 
 /// The last microsecond since 1970 that 64 bits hold, as days and microseconds of the day.
 const LAST_DAY: i64 = i64::MAX / DAY_MICROS;
@@ -20,31 +20,42 @@ const DAY_MICROS: i64 = 86_400_000_000;
 const SHOWN: usize = 100;
 
 /// Appends a value as text, and enters it if it is one that would not have fitted.
-pub fn push(natural: &Kind, builder: &mut ColumnBuilder, value: &[u8], account: &mut Account<'_>) {
+///
+/// # Errors
+/// When the text is too large to be handed over.
+pub fn push(
+    natural: &Kind,
+    builder: &mut ColumnBuilder,
+    value: &[u8],
+    account: &mut Account<'_>,
+) -> Result<(), Unfit> {
     let text = match std::str::from_utf8(value) {
         Ok(text) => text,
         Err(_) => {
-            let text = escaped(value);
+            let text = escaped(value)?;
             account.enter(Misfit::NotText, OnLoss::Text, || cut(&text));
-            return builder.push_bytes(text.as_bytes());
+            builder.push_bytes(text.as_bytes());
+            return Ok(());
         }
     };
     builder.push_bytes(value);
     misfits(natural, text, &mut |misfit| {
         account.enter(misfit, OnLoss::Text, || cut(text));
     });
+    Ok(())
 }
 
 /// Bytes that are not UTF-8, those that are no part of a character as `\x` and two digits.
-fn escaped(bytes: &[u8]) -> String {
+fn escaped(bytes: &[u8]) -> Result<String, Unfit> {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
+            text.extend(byte.escape_ascii().map(char::from));
         }
+        nested::within("a value", text.len())?;
     }
-    text
+    Ok(text)
 }
 
 fn cut(text: &str) -> String {

@@ -85,7 +85,8 @@ pub fn open_as(database: &Database<'_>, version: &'static [u8; 2]) -> Result<Sha
     log_in(database, channel, |_| {})
 }
 
-fn log_in(
+/// A session of the product's login over a channel.
+pub fn log_in(
     database: &Database<'_>,
     channel: Box<dyn Channel>,
     change: impl FnOnce(&mut Parameters),

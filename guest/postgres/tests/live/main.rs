@@ -9,6 +9,7 @@ mod modes;
 mod operators;
 mod reading;
 mod replacing;
+mod seeds;
 mod sequences;
 mod violations;
 mod writing;

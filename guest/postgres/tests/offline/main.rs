@@ -4,6 +4,8 @@
 
 mod checks;
 mod errors;
+mod fuzz;
+mod memory;
 mod messages;
 mod mutations;
 mod names;
@@ -11,4 +13,5 @@ mod places;
 mod rows;
 mod script;
 mod session;
+mod types;
 mod values;

@@ -286,3 +286,23 @@ fn a_row_cut_anywhere_is_a_violation_and_not_a_panic() {
         }
     }
 }
+
+#[test]
+fn a_row_whose_values_grow_is_refused_before_they_fill_the_memory() {
+    // 10 to the power of 131071: twelve bytes that become 131,072 digits.
+    let number = b"\x00\x01\x7f\xff\x00\x00\x00\x00\x03\xe8";
+    let columns = |count| vec![(oid::NUMERIC, -1); count];
+    let values = |count| row(&vec![Some(&number[..]); count]);
+    let (mut few, _) = decoder(&columns(400), LIMITS);
+    few.row(&values(400)).expect("a row");
+    let (mut many, _) = decoder(&columns(600), LIMITS);
+    let error = many.row(&values(600)).expect_err("a row that is too large");
+    assert_eq!(error.kind(), ErrorKind::Value);
+    assert_eq!(
+        error.message(),
+        "the column \"c\" holds the end of a row of more than 64 MiB, which is too large to be handed over (row 1)"
+    );
+    let hint = error.as_record().hint.as_deref();
+    let expected = "leave the column out, or take parts of it in a query";
+    assert_eq!(hint, Some(expected));
+}
