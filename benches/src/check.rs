@@ -112,6 +112,7 @@ impl Desk {
                 self.folder.path().join("connections.toml"),
             )
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .env("DAGFLUX_GRANTS", self.folder.path().join("grants.toml"))
             .env("BENCH_PASSWORD", &self.password)
             .output()
             .with_context(|| format!("{} could not be started", program.display()))?;

@@ -10,6 +10,7 @@ mod interrupts;
 mod losses;
 mod nested;
 mod reading;
+mod trust;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 use crate::fixture;
 
 /// The command, beside the folder of this program.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let suite = std::env::current_exe()?;
     let folder = suite
         .parent()
@@ -100,6 +101,8 @@ impl Desk {
             .env("DESK_USER", "dagflux")
             // Compiled connectors are kept there, out of the user's own folder.
             .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
+            .env("DAGFLUX_GRANTS", self.path("grants.toml"))
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR")
             .env_remove("CLICOLOR_FORCE")

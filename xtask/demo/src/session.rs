@@ -78,6 +78,7 @@ impl<'s> Session<'s> {
             .args(arguments)
             .current_dir(self.stage.folder())
             .env("DAGFLUX_CONNECTIONS", CONNECTION_FILE)
+            .env("DAGFLUX_GRANTS", "grants.toml")
             .env("DAGFLUX_CONNECTORS", &self.connectors)
             .env(PASSWORD_VARIABLE, self.stage.password())
             .stderr(Stdio::piped())
