@@ -131,7 +131,7 @@ async fn a_receipt_says_what_was_used() -> Result<()> {
     assert_eq!(receipt["rows_read"], 12_345);
     assert_eq!(receipt["addresses"], 1);
     for count in ["received", "sent", "memory", "host_calls"] {
-        assert!(receipt[count].as_u64() > Some(100), "{count}: {receipt}");
+        assert!(receipt[count].as_u64() > Some(50), "{count}: {receipt}");
     }
     assert!(!run.err.contains("127.0.0.1"), "{run:?}");
     // What failed has cost something, too.
