@@ -49,14 +49,20 @@ pub async fn connector_in(host: &Host) -> Result<Connector> {
 
 /// A connection without a server behind it.
 pub async fn connect(connector: &Connector) -> dagflux_host::Result<Connection> {
+    connect_with(connector, ConnectOptions::default()).await
+}
+
+/// The same, with other limits.
+pub async fn connect_with(
+    connector: &Connector,
+    options: ConnectOptions,
+) -> dagflux_host::Result<Connection> {
     let secrets = Secrets::new()
         .with("host", "127.0.0.1")
         .with("username", "nobody")
         .with("password", "a password that no one asks for");
     let config = Config::new().with("port", 1_u16);
-    connector
-        .connect(config, secrets, ConnectOptions::default())
-        .await
+    connector.connect(config, secrets, options).await
 }
 
 /// A connection that can reach a server. With `login`, it has logged in there.

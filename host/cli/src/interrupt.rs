@@ -14,6 +14,10 @@ use crate::output::error;
 /// How long the server gets to say that it stopped. A second Ctrl-C is sooner.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The same for work that has changed nothing for good and cannot any more: it may be waiting for
+/// rows from a pipe, and so does the server, which looks at no request meanwhile.
+const BRIEF: Duration = Duration::from_millis(300);
+
 /// How long the work gets to end before the server is told again: a request that arrives between
 /// two statements stops neither.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -29,7 +33,8 @@ pub async fn or_interrupt<T>(
     canceller: Option<Canceller>,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    or_stop(canceller.map(cancel), work, || {}, Failure::interrupted).await
+    let told = || PATIENCE;
+    or_stop(canceller.map(cancel), work, told, Failure::interrupted).await
 }
 
 /// Like [`or_interrupt`], for work that changes the database: what is not known
@@ -43,7 +48,7 @@ pub async fn or_interrupt_change<T>(
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     let cancel = Some(cancel(canceller));
-    or_stop(cancel, work, || {}, Failure::outcome_unknown).await
+    or_stop(cancel, work, || PATIENCE, Failure::outcome_unknown).await
 }
 
 /// Like [`or_interrupt`], for work that changes the database with its last step, which it takes
@@ -60,8 +65,9 @@ pub async fn or_interrupt_commit<T>(
         true => Failure::interrupted(),
         false => Failure::outcome_unknown(),
     };
-    let told = || {
-        commit.stop();
+    let told = || match commit.stop() {
+        true => BRIEF,
+        false => PATIENCE,
     };
     or_stop(Some(cancel(canceller)), work, told, abandoned).await
 }
@@ -131,21 +137,21 @@ async fn again_and_again(ask: impl AsyncFn() -> dagflux_host::Result<()>) {
     }
 }
 
-/// `told` is called when the work is told to stop; `abandoned` is the failure of work that did
+/// `told` is called when the work is told to stop, and gives how long it gets to; `abandoned` is the failure of work that did
 /// not end then.
 async fn or_stop<T>(
     cancel: Option<impl Future<Output = ()>>,
     work: impl Future<Output = anyhow::Result<T>>,
-    told: impl Fn(),
+    told: impl Fn() -> Duration,
     abandoned: impl Fn() -> Failure,
 ) -> anyhow::Result<T> {
     let mut work = pin!(work);
     // The signal goes first: the work may have become ready through the same Ctrl-C.
-    tokio::select! {
+    let patience = tokio::select! {
         biased;
         () = signal() => told(),
         result = &mut work => return result,
-    }
+    };
     tracing::info!("interrupted; cancelling on the server");
     let Some(cancel) = cancel else {
         return Err(Failure::interrupted().into());
@@ -160,7 +166,7 @@ async fn or_stop<T>(
         result = &mut work => result.map_err(stopped),
         () = cancel => Err(abandoned().into()),
         () = signal() => Err(abandoned().into()),
-        () = tokio::time::sleep(PATIENCE) => Err(abandoned().into()),
+        () = tokio::time::sleep(patience) => Err(abandoned().into()),
     }
 }
 
@@ -213,6 +219,7 @@ mod tests {
         let cancel = Some(std::future::ready(()));
         let told = || {
             commit.stop();
+            PATIENCE
         };
         let result = or_stop(cancel, work, told, Failure::outcome_unknown).await;
         assert_eq!(error::exit(&result.unwrap_err()), Some(Exit::Interrupted));

@@ -53,6 +53,8 @@ impl<'c> Case<'c> {
 struct Stage {
     desk: Desk,
     admin: Client,
+    /// Holds the lock: within a transaction, `pg_stat_activity` would stay as it was.
+    _blocker: Client,
 }
 
 impl Stage {
@@ -68,7 +70,14 @@ impl Stage {
             .await?;
         let desk = Desk::new(&database)?;
         fs::write(desk.path("kept.csv"), "id,name\n1,one\n")?;
-        Ok(Self { desk, admin })
+        let blocker = database.sql().await?;
+        let lock = "BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE";
+        blocker.batch_execute(lock).await?;
+        Ok(Self {
+            desk,
+            admin,
+            _blocker: blocker,
+        })
     }
 
     /// How many of the product's server processes meet a condition.
@@ -152,10 +161,6 @@ fn signal(child: &Child) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query() -> Result<()> {
     let stage = Stage::new("cli_interrupt_query").await?;
-    let blocker = stage
-        .admin
-        .batch_execute("BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE");
-    blocker.await?;
     stage
         .all(&[
             Case::new(
@@ -181,10 +186,6 @@ async fn a_query() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change() -> Result<()> {
     let stage = Stage::new("cli_interrupt_execute").await?;
-    let blocker = stage
-        .admin
-        .batch_execute("BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE");
-    blocker.await?;
     let made = format!("CREATE TABLE made AS {LONG}");
     let added =
         "INSERT INTO kept SELECT g, pg_sleep(0.01)::text FROM generate_series(2, 100000) AS g";
@@ -213,12 +214,11 @@ async fn a_change() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export() -> Result<()> {
     let stage = Stage::new("cli_interrupt_export").await?;
-    let blocker = stage.admin.batch_execute(
+    let made = stage.admin.batch_execute(
         "CREATE TABLE big AS SELECT g AS id, repeat('x', 200) AS x FROM generate_series(1, 2000000) AS g;
-         GRANT SELECT ON big TO dagflux;
-         BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE",
+         GRANT SELECT ON big TO dagflux",
     );
-    blocker.await?;
+    made.await?;
     let sleeping = "SELECT g, pg_sleep(0.001)::text FROM generate_series(1, 1000000) AS g";
     stage
         .all(&[
@@ -245,10 +245,6 @@ async fn an_export() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import() -> Result<()> {
     let stage = Stage::new("cli_interrupt_import").await?;
-    let blocker = stage
-        .admin
-        .batch_execute("BEGIN; LOCK TABLE locked IN ACCESS EXCLUSIVE MODE");
-    blocker.await?;
     let copying = "query LIKE 'COPY%'";
     let into = |mode: &'static str| {
         [

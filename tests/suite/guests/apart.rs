@@ -25,25 +25,20 @@ fn config(keep: &str) -> Config {
 
 #[tokio::test]
 async fn an_attack_while_connecting_ends_that() -> Result<()> {
-    let limits = Limits::default()
-        .with_guest_time(Duration::from_secs(3))
-        .with_connect_time(Duration::from_secs(4));
-    let host = Host::builder().limits(limits).build()?;
-    let mut scene = Scene::with(hostile::connector_in(&host).await?).await?;
-    let connector = hostile::connector_in(&host).await?;
+    let connector = super::connector().await?;
+    let mut scene = Scene::with(connector.clone()).await?;
+    let hurried = Limits::default().with_connect_time(Duration::from_secs(1));
     for (attack, kind, words) in [
         ("panic", ErrorKind::Trap, "gave up"),
-        ("loop", ErrorKind::GuestTimeLimit, "longer than 3 s"),
-        ("grow", ErrorKind::MemoryLimit, "256 MiB"),
-        ("wait", ErrorKind::ConnectTimeout, "within 4 s"),
-        ("error-message 62914560", ErrorKind::Other, "xxx…"),
+        ("loop", ErrorKind::GuestTimeLimit, "longer than 5 s"),
+        ("handles", ErrorKind::MemoryLimit, "256 handles"),
+        ("wait", ErrorKind::ConnectTimeout, "within 1 s"),
+        ("error-message 1000000", ErrorKind::Other, "xxx…"),
     ] {
+        let mut options = ConnectOptions::default();
+        options.limits = (attack == "wait").then(|| hurried.clone());
         let outcome = connector
-            .connect(
-                config(&format!("open {attack}")),
-                secrets(),
-                ConnectOptions::default(),
-            )
+            .connect(config(&format!("open {attack}")), secrets(), options)
             .await;
         let error = outcome.err().context("it was let in")?;
         assert_failure(&error, kind, words);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dagflux_host::{Connector, Host, Limits};
+use dagflux_host::{ConnectOptions, Connector, ErrorKind, Host, Limits};
 
-use super::{Case, all, make};
+use super::{End, all, make};
 use crate::footprint::{self, Footprint};
 use crate::hostile;
 
@@ -16,11 +16,28 @@ const TIMES: usize = 20;
 /// 2 MiB of memory, and there are more than a thousand of them.
 const KEPT: u64 = 64 * footprint::MIB;
 
-async fn attack(connector: &Connector, case: &Case) -> Result<()> {
-    let mut connection = hostile::connect(connector).await?;
-    // How it ends is for the tables: here it is that nothing is left.
-    let _ = make(&mut connection, case.call).await;
-    Ok(())
+/// Makes every attack once, and gives how many were made.
+async fn attack(connector: &Connector) -> Result<usize> {
+    let mut made = 0;
+    for case in all() {
+        let mut options = ConnectOptions::default();
+        if let End::Ended(ErrorKind::GuestTimeLimit, _) = case.end {
+            // Those that take all the time there is end soon.
+            let hurried = Limits::default().with_guest_time(Duration::from_millis(100));
+            options.limits = Some(hurried);
+        }
+        match hostile::connect_with(connector, options).await {
+            // How it ends is for the tables: here it is that nothing is left.
+            Ok(mut connection) => {
+                let _ = make(&mut connection, case.call).await;
+                made += 1;
+            }
+            // On a machine that does much else, it takes that long to connect.
+            Err(error) if error.kind() == ErrorKind::GuestTimeLimit => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(made)
 }
 
 #[test]
@@ -28,21 +45,16 @@ fn no_attack_leaves_anything_behind() -> Result<()> {
     footprint::alone(
         "guests::nothing_stays::no_attack_leaves_anything_behind",
         async {
-            // Those that take all the time there is end soon.
-            let limits = Limits::default().with_guest_time(Duration::from_millis(100));
-            let host = Host::builder().limits(limits).build()?;
-            let connector = hostile::connector_in(&host).await?;
-            for case in all() {
-                attack(&connector, case).await?;
-            }
+            let connector = hostile::connector_in(&Host::new()?).await?;
+            attack(&connector).await?;
             let before = Footprint::now()?;
             let began = std::time::Instant::now();
+            let mut made = 0;
             for _ in 0..TIMES {
-                for case in all() {
-                    attack(&connector, case).await?;
-                }
+                made += attack(&connector).await?;
             }
-            println!("{} attacks in {:?}", all().count() * TIMES, began.elapsed());
+            println!("{made} attacks in {:?}", began.elapsed());
+            assert!(made > all().count() * TIMES * 9 / 10, "{made} attacks");
             before.is_back(KEPT).await.context("attacks, 20 times each")
         },
     )

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 /// What it does from the next call on.
 static MANNER: AtomicU8 = AtomicU8::new(0);
 
-const MANNERS: [&str; 6] = ["", "astray", "unaligned", "endless", "inward", "trap"];
+const MANNERS: [&str; 6] = ["", "astray", "in-use", "endless", "inward", "trap"];
 
 /// Whether there is such a manner; it begins at once.
 pub fn misbehave(manner: &str) -> bool {
