@@ -128,6 +128,45 @@ async fn leaving_a_stream_stops_its_query() -> Result<()> {
     Ok(())
 }
 
+/// Whatever the server is doing when the caller goes away.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_stops_any_work() -> Result<()> {
+    let scene = Scene::new("cancel_work").await?;
+    let holder = scene.database.sql().await?;
+    holder
+        .batch_execute("CREATE TABLE held (n int); BEGIN; LOCK TABLE held")
+        .await?;
+    let mut connection = scene.connect().await?;
+    const ROWS: &str = "generate_series(1, 100000000) n";
+    for (changes, sql) in [
+        (false, format!("SELECT n FROM {ROWS} ORDER BY random()")),
+        (false, format!("SELECT count(DISTINCT n) FROM {ROWS}")),
+        (false, "SELECT * FROM held".to_owned()),
+        (true, format!("CREATE TABLE made AS SELECT n FROM {ROWS}")),
+        (true, "INSERT INTO held VALUES (1)".to_owned()),
+        (true, "SELECT pg_sleep(600)".to_owned()),
+    ] {
+        println!("{sql}");
+        let work = async {
+            if changes {
+                connection.execute(&sql).await.map(drop)
+            } else {
+                let mut rows = connection.query(&sql).await?;
+                rows.next().await.transpose().map(drop)
+            }
+        };
+        tokio::select! {
+            ended = work => anyhow::bail!("it ended by itself: {ended:?}"),
+            busy = scene.is_busy() => busy?,
+        }
+        scene.stops_soon().await?;
+        is_usable(&mut connection).await?;
+    }
+    let made = "SELECT to_regclass('made') IS NULL";
+    assert!(scene.admin.query_one(made, &[]).await?.get::<_, bool>(0));
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn giving_up_waiting_stops_the_statement() -> Result<()> {
     let scene = Scene::new("cancel_future").await?;

@@ -167,6 +167,7 @@ impl Exit {
             | K::MemoryLimit
             | K::TransferLimit
             | K::CompileLimit
+            | K::ConnectionLimit
             | K::Untrusted
             | K::NotGranted
             | K::InvalidData

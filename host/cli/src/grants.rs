@@ -62,7 +62,7 @@ impl Grants {
     fn document(&self) -> Result<DocumentMut, Failure> {
         let text = match std::fs::read_to_string(&self.0) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => PREAMBLE.to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(self.unusable(&error.to_string())),
         };
         text.parse()
@@ -125,7 +125,10 @@ impl Grants {
             entry.insert(key, value(lines(names.iter())));
         }
         document.insert(name, Item::Table(entry));
-        self.write(&document.to_string()).map_err(|error| {
+        // To the parser it is part of the first entry, which may have been replaced.
+        let entries = document.to_string().replace(PREAMBLE, "");
+        let text = format!("{PREAMBLE}\n{}", entries.trim_start());
+        self.write(&text).map_err(|error| {
             Failure::file(format!(
                 "what connectors were granted cannot be written to {}: {error}",
                 self.0.display()

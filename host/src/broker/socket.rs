@@ -8,6 +8,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -53,6 +54,8 @@ pub struct Connected {
     /// What has passed in the clear, as long as nothing else may.
     gate: Mutex<Passed>,
     tls: OnceLock<Layer>,
+    /// Nothing more is written: the system is told so when what waits is sent.
+    closing: AtomicBool,
 }
 
 /// How many bytes have passed in the clear.
@@ -74,6 +77,7 @@ impl Connected {
             endpoint,
             gate: Mutex::default(),
             tls: OnceLock::new(),
+            closing: AtomicBool::new(false),
         })
     }
 
@@ -292,6 +296,21 @@ impl Connected {
                 }
             }
         }
+        if outbox.is_empty() && self.closing.swap(false, Relaxed) {
+            socket2::SockRef::from(&self.stream).shutdown(Shutdown::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Ends one or both directions; what waits to be sent goes first.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        if how != Shutdown::Write {
+            socket2::SockRef::from(&self.stream).shutdown(Shutdown::Read)?;
+        }
+        if how != Shutdown::Read {
+            self.closing.store(true, Relaxed);
+            self.pump()?;
+        }
         Ok(())
     }
 
@@ -505,9 +524,9 @@ impl TcpSocket {
     }
 
     /// Ends one or both directions.
-    pub fn shutdown(&self, how: std::net::Shutdown) -> io::Result<()> {
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         match self.connected() {
-            Some(connected) => socket2::SockRef::from(&connected.stream).shutdown(how),
+            Some(connected) => connected.shutdown(how),
             None => Err(io::ErrorKind::NotConnected.into()),
         }
     }

@@ -171,7 +171,9 @@ impl Desk {
         for entry in fs::read_dir(self.folder.path())? {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
-        names.retain(|name| name != "connections.toml" && name != "password");
+        names.retain(|name| {
+            !["connections.toml", "grants.toml", "password"].contains(&name.as_str())
+        });
         names.sort();
         Ok(names)
     }

@@ -136,7 +136,7 @@ async fn a_receipt_says_what_was_used() -> Result<()> {
     assert!(!run.err.contains("127.0.0.1"), "{run:?}");
     // What failed has cost something, too.
     let run = desk.run(&["query", "db", "SELECT nonsense", "--receipt"])?;
-    assert_eq!(run.code, Some(7), "{run:?}");
+    assert_eq!(run.code, Some(6), "{run:?}");
     assert!(run.err.contains("receipt\n  received"), "{run:?}");
     // And what did not begin has cost nothing.
     let run = desk.run(&["connections", "--receipt"])?;
