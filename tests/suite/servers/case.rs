@@ -38,6 +38,8 @@ pub enum Work {
     Read,
     /// Adding a hundred rows to the table, by COPY.
     Write,
+    /// The same with five.
+    Few,
     /// Adding one row by a statement.
     Execute,
 }
@@ -269,8 +271,11 @@ pub async fn work(
             fixture::count(connection.query(&sql).await?).await
         }
         Work::Read => fixture::count(connection.read(&name, ReadOptions::default()).await?).await,
-        Work::Write => {
-            let rows = hundred();
+        Work::Write | Work::Few => {
+            let rows = match work {
+                Work::Few => hundred().slice(0, 5),
+                _ => hundred(),
+            };
             let options = WriteOptions::default();
             let mut sink = connection.write(&name, rows.schema(), options).await?;
             sink.write(&rows).await?;
