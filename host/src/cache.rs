@@ -19,6 +19,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -60,6 +61,8 @@ pub struct Compiled {
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
+    /// Of the folder: it tells whose the files have to be.
+    owner: fs::Metadata,
     seal: Seal,
 }
 
@@ -94,14 +97,25 @@ impl Cache {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&folder)?;
         refuse_shared(&folder)?;
-        let seal = Seal(key.map(read_or_make_key).transpose()?);
-        Ok(Self { folder, seal })
+        let owner = fs::metadata(&folder)?;
+        let key = key.map(|path| read_or_make_key(path, &owner));
+        let seal = Seal(key.transpose()?);
+        Ok(Self {
+            folder,
+            owner,
+            seal,
+        })
     }
 
     /// The compiled form of the component with `key`.
     pub fn load(&self, engine: &Engine, key: &Key) -> Option<Compiled> {
         let path = self.path(engine, key);
         let file = File::open(&path).ok()?;
+        // Whoever can write to it could do so after it was looked at.
+        if let Err(error) = refuse_unsafe(&path, &file, &self.owner, 0o022) {
+            tracing::warn!(%error, "a compiled component is not used; compiling it anew");
+            return None;
+        }
         let Some((digest, size)) = verify(&file, self.seal.begin(key)) else {
             tracing::warn!(
                 "a compiled component in the cache is damaged, or not ours; compiling it anew"
@@ -170,59 +184,76 @@ fn same_file(file: &File, path: &Path) -> PathBuf {
     path.to_owned()
 }
 
-/// The key in the file at `path`, which is made if it is missing.
-fn read_or_make_key(path: &Path) -> io::Result<[u8; 32]> {
-    let mut key = [0; 32];
-    match File::open(path) {
-        Ok(mut file) => {
-            refuse_readable(path, &file)?;
-            file.read_exact(&mut key)?;
-            return Ok(key);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+/// The bytes of a key.
+const KEY: usize = 32;
+
+/// How often a key is looked for that someone else is just making.
+const TRIES: usize = 50;
+
+/// The key in the file at `path`, which is made if it is missing, for the owner of the cache.
+fn read_or_make_key(path: &Path, owner: &fs::Metadata) -> io::Result<[u8; KEY]> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    // Written aside and linked: of two that begin at once, both go on with one key.
-    let aside = path.with_file_name(unique_name());
+    for _ in 0..TRIES {
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Ok(file) => return make_key(file).inspect_err(|_| drop(fs::remove_file(path))),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let mut file = File::open(path)?;
+        refuse_unsafe(path, &file, owner, 0o077)?;
+        let mut key = Vec::new();
+        Read::take(&mut file, KEY as u64 + 1).read_to_end(&mut key)?;
+        if let Ok(key) = <[u8; KEY]>::try_from(key.as_slice()) {
+            return Ok(key);
+        }
+        // Whoever made the file has yet to write to it.
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let message = format!(
+        "{} is no key, which has {KEY} bytes: delete it to have a new one made",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidData, message))
+}
+
+fn make_key(mut file: File) -> io::Result<[u8; KEY]> {
+    let mut key = [0; KEY];
     rustls::crypto::ring::default_provider()
         .secure_random
         .fill(&mut key)
         .map_err(|_| io::Error::other("the system has no random numbers"))?;
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let made = options
-        .open(&aside)
-        .and_then(|mut file| file.write_all(&key))
-        .and_then(|()| fs::hard_link(&aside, path));
-    let _ = fs::remove_file(&aside);
-    match made {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_or_make_key(path),
-        Err(error) => Err(error),
-    }
+    file.write_all(&key)?;
+    file.sync_all()?;
+    Ok(key)
 }
 
-/// Refuses a key that others can read.
+/// Refuses a file that is not of the owner of the cache, or that others can use in one of these ways.
 #[cfg(unix)]
-fn refuse_readable(path: &Path, file: &File) -> io::Result<()> {
+fn refuse_unsafe(path: &Path, file: &File, owner: &fs::Metadata, others: u32) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
-    if file.metadata()?.mode() & 0o077 == 0 {
+    let metadata = file.metadata()?;
+    let refused = if metadata.uid() != owner.uid() {
+        "belongs to someone else"
+    } else if metadata.mode() & others != 0 {
+        "can be used by others: run `chmod 600` on it"
+    } else {
         return Ok(());
-    }
+    };
     let message = format!(
-        "the key {} can be read by others: run `chmod 600` on it, or delete it to have a new one made",
+        "{} {refused}, or delete it to have a new one made",
         path.display()
     );
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
 #[cfg(not(unix))]
-fn refuse_readable(_: &Path, _: &File) -> io::Result<()> {
+fn refuse_unsafe(_: &Path, _: &File, _: &fs::Metadata, _: u32) -> io::Result<()> {
     Ok(())
 }
 

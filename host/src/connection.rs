@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow_schema::SchemaRef;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::bindings::TableName as GuestTable;
 use crate::bindings::exports::dagflux::connector::relational as wit;
@@ -52,8 +52,9 @@ impl Connection {
         connector: Connector,
         broker: Arc<Broker>,
         options: ConnectOptions,
+        place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Self> {
-        let session = Session::open(connector, broker, &options).await?;
+        let session = Session::open(connector, broker, &options, place).await?;
         let shared = session.shared.clone();
         let (jobs, queue) = mpsc::channel(1);
         tokio::spawn(session.run(queue));

@@ -181,13 +181,17 @@ impl Connector {
         options: ConnectOptions,
     ) -> Result<Connection> {
         let secrets: Arc<dyn SecretProvider> = Arc::new(secrets);
+        // Before anything is asked for or reached.
+        let place = Arc::new(self.inner.host.place()?);
         let mut tries = options.retry.as_ref().map(Retry::begin);
         loop {
             // Each try has a login of its own.
             let limits = options.limits.as_ref();
             let broker = self.broker(&config, secrets.clone(), limits, false);
             let broker = Arc::new(broker.await?);
-            let opened = Connection::open(self.clone(), broker.clone(), options.clone()).await;
+            let opened =
+                Connection::open(self.clone(), broker.clone(), options.clone(), place.clone())
+                    .await;
             let error = match opened {
                 Ok(connection) => return Ok(connection),
                 Err(error) => error.while_connecting(broker.progress()),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use wasmtime::component::Linker;
-use wasmtime::{Config, Engine, MemoryCreator};
+use wasmtime::{Config, Engine, MemoryCreator, WasmFeatures};
 
 use crate::imports;
 use crate::state::State;
@@ -64,7 +64,11 @@ pub fn configured(memory: Option<Arc<dyn MemoryCreator>>) -> wasmtime::Result<En
         // Nothing of the contract needs these; what is off cannot be attacked.
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
-        .wasm_tail_call(false);
+        .wasm_tail_call(false)
+        .wasm_features(
+            WasmFeatures::FUNCTION_REFERENCES | WasmFeatures::GC | WasmFeatures::EXCEPTIONS,
+            false,
+        );
     if let Some(memory) = memory {
         // Memory of one's own has no guard pages: every access is checked.
         config

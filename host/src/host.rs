@@ -51,6 +51,7 @@ pub(crate) struct HostInner {
     pub(crate) policy: Policy,
     cache: Option<Cache>,
     compiler: Option<Compiler>,
+    compiling: Semaphore,
     /// A place for each connection that may be open.
     pub(crate) places: Arc<Semaphore>,
     /// Connectors in use. Weak, so that one that no one holds
@@ -151,6 +152,7 @@ impl HostBuilder {
             policy: self.policy,
             cache,
             compiler,
+            compiling: Semaphore::new(1),
             loaded: Mutex::default(),
         };
         Ok(Host {
@@ -227,13 +229,13 @@ impl Host {
         signature: Option<&str>,
         trust: &Trust,
     ) -> Result<Connector> {
+        self.permit_size(wasm)?;
         trust.permit(wasm, signature).map_err(mistrusted)?;
         let connector = self.load_any(wasm).await?;
         if let Some(granted) = &trust.granted {
-            let about = connector.descriptor();
-            let beyond = connector.permissions().beyond(granted, Some(about));
+            let beyond = connector.permissions().beyond(granted);
             if !beyond.is_empty() {
-                return Err(not_granted(about, &beyond));
+                return Err(not_granted(connector.descriptor(), &beyond));
             }
         }
         Ok(connector)
@@ -247,7 +249,7 @@ impl Host {
     /// [`ErrorKind::Io`] and [`ErrorKind::ComponentTooLarge`].
     pub async fn inspect(&self, path: impl AsRef<Path>) -> Result<Inspection> {
         let wasm = self.read(path.as_ref())?;
-        let outline = component::permit(&wasm).unwrap_or_default();
+        let outline = component::outline(&wasm);
         let connector = self.load_any(&wasm).await;
         let permissions = match &connector {
             Ok(connector) => connector.permissions(),
@@ -271,6 +273,10 @@ impl Host {
         };
         let most = self.inner.limits.component_size;
         let mut wasm = Vec::new();
+        // To open a pipe is to wait for whoever writes to it.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(unreadable(std::io::Error::other("it is not a file")));
+        }
         let file = std::fs::File::open(path).map_err(unreadable)?;
         // Connectors are small files: not worth a hop to another thread.
         std::io::Read::read_to_end(
@@ -303,18 +309,26 @@ impl Host {
         if let Some(inner) = self.loaded().get(&key).and_then(Weak::upgrade) {
             return Ok(Connector { inner });
         }
-        component::permit(wasm).map_err(|reason| {
-            Error::new(
-                ErrorKind::CompileLimit,
-                format!("the component would take too long to compile: {reason}"),
-            )
-            .with_hint("do not use it: no compiler makes such a component by itself")
-        })?;
-        let compiled = inner.compiled(wasm, &key).await?;
+        let mut compiling = None;
+        let compiled = match inner.cached(&key) {
+            Some(compiled) => compiled,
+            None => {
+                // One at a time: a compiler takes all processors, and who waits may find it done.
+                compiling = inner.compiling.acquire().await.ok();
+                if let Some(inner) = self.loaded().get(&key).and_then(Weak::upgrade) {
+                    return Ok(Connector { inner });
+                }
+                match inner.cached(&key) {
+                    Some(compiled) => compiled,
+                    None => inner.compiled(wasm, &key).await?,
+                }
+            }
+        };
         let connector = Connector::new(inner.clone(), &compiled, wasm.len() as u64).await?;
         let mut loaded = self.loaded();
         loaded.retain(|_, known| known.strong_count() > 0);
         loaded.insert(key, Arc::downgrade(&connector.inner));
+        drop(compiling);
         Ok(connector)
     }
 
@@ -333,7 +347,11 @@ const SIGNATURE: u64 = 4 * 1024;
 fn read_signature(path: &Path) -> Result<Option<String>> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".minisig");
-    let read = std::fs::File::open(&beside).and_then(|file| {
+    let read = std::fs::metadata(&beside).and_then(|metadata| {
+        if !metadata.is_file() {
+            return Err(std::io::ErrorKind::InvalidData.into());
+        }
+        let file = std::fs::File::open(&beside)?;
         let mut text = String::new();
         std::io::Read::read_to_string(&mut std::io::Read::take(file, SIGNATURE), &mut text)?;
         Ok(text)
@@ -407,15 +425,20 @@ impl HostInner {
         })
     }
 
+    /// The compiled form of a component, if it is in the cache.
+    fn cached(&self, key: &Key) -> Option<Compiled> {
+        self.cache.as_ref()?.load(&self.sandbox.engine, key)
+    }
+
     async fn compiled(&self, wasm: &[u8], key: &Key) -> Result<Compiled> {
         let engine = &self.sandbox.engine;
-        if let Some(compiled) = self
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.load(engine, key))
-        {
-            return Ok(compiled);
-        }
+        component::permit(wasm).map_err(|reason| {
+            Error::new(
+                ErrorKind::CompileLimit,
+                format!("the component would take too long to compile: {reason}"),
+            )
+            .with_hint("do not use it: no compiler makes such a component by itself")
+        })?;
         let Artifact { component, bytes } =
             compile(engine, self.compiler.as_ref(), &self.limits, wasm).await?;
         let digest = Digest::of(wasm);

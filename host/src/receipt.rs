@@ -10,8 +10,9 @@ use crate::broker::meter::Usage;
 ///
 /// Every result has one: [`RowStream::receipt`](crate::RowStream::receipt), the field `receipt` of an
 /// [`Outcome`](crate::Outcome), a [`WriteReport`](crate::WriteReport) and a
-/// [`Report`](crate::Report), and for everything else, failures included,
-/// [`Connection::last_receipt`](crate::Connection::last_receipt).
+/// [`Report`](crate::Report), and for everything else on an open connection, failures included,
+/// [`Connection::last_receipt`](crate::Connection::last_receipt). Of a statement that was tried again
+/// it is that of the last try; of one that was given up, it grows until the server has stopped.
 /// [`Connection::receipt`](crate::Connection::receipt) is that of all of them together.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]

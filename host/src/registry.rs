@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::connector::Connector;
 use crate::error::Result;
 use crate::host::Host;
+use crate::policy::Trust;
 
 /// Connectors by name.
 ///
@@ -51,7 +52,22 @@ impl Registry {
         name: impl Into<String>,
         path: impl AsRef<Path>,
     ) -> Result<Option<Connector>> {
-        let connector = self.host.load(path).await?;
+        self.load_trusted(name, path, &Trust::new()).await
+    }
+
+    /// Loads the connector in a file under a name, if it is what `trust` asks for. Returns the one that
+    /// had the name before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Host::load_trusted`]; the connector that has the name keeps it.
+    pub async fn load_trusted(
+        &self,
+        name: impl Into<String>,
+        path: impl AsRef<Path>,
+        trust: &Trust,
+    ) -> Result<Option<Connector>> {
+        let connector = self.host.load_trusted(path, trust).await?;
         Ok(self
             .connectors
             .write()

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::ResourceAny;
 
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     ended: OnceLock<ErrorKind>,
     /// Set when nobody had used the connection for so long that it was closed.
     idle: OnceLock<Duration>,
+    /// One request to stop at a time: each has an instance and a socket of its own.
+    cancelling: Mutex<()>,
 }
 
 impl Shared {
@@ -58,6 +60,7 @@ impl Shared {
             )
             .with_hint("drop the connection: the server notices, and stops"));
         };
+        let _alone = self.cancelling.lock().await;
         let mut instance = self.instance().await?;
         let (store, guest, watch) = instance.relational();
         watch
@@ -105,7 +108,7 @@ pub(crate) struct Session {
     pub(crate) instance: Instance,
     pub(crate) connection: ResourceAny,
     pub(crate) shared: Arc<Shared>,
-    _place: OwnedSemaphorePermit,
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 /// How a call ended that its caller may have lost interest in.
@@ -124,6 +127,7 @@ impl Session {
         connector: Connector,
         broker: Arc<Broker>,
         options: &ConnectOptions,
+        place: Arc<OwnedSemaphorePermit>,
     ) -> Result<Self> {
         let shared = Shared {
             connector,
@@ -131,8 +135,8 @@ impl Session {
             token: OnceLock::new(),
             ended: OnceLock::new(),
             idle: OnceLock::new(),
+            cancelling: Mutex::new(()),
         };
-        let place = shared.connector.inner.host.place()?;
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
         let limit = shared.broker.times.connect;
@@ -168,7 +172,7 @@ impl Session {
             instance,
             connection,
             shared: Arc::new(shared),
-            _place: place,
+            place,
         })
     }
 
@@ -216,9 +220,11 @@ impl Session {
     /// Gives the instance up. The server is asked to stop on its behalf.
     pub(crate) fn end(&mut self, by: ErrorKind) {
         if self.shared.ended.set(by).is_ok() {
-            let shared = self.shared.clone();
+            // The request has an instance and a socket of its own.
+            let (shared, place) = (self.shared.clone(), self.place.clone());
             tokio::spawn(async move {
                 let _ = timeout(GRACE, shared.cancel()).await;
+                drop(place);
             });
         }
     }

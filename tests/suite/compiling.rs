@@ -121,6 +121,149 @@ fn compilers() -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// A program that is this script.
+fn script_of(folder: &Path, script: &str) -> Result<PathBuf> {
+    let path = folder.join("compiler");
+    // A file that someone has open to write to cannot be started: a process that another test starts
+    // meanwhile may have it for a moment.
+    let written = std::process::Command::new("sh")
+        .args([
+            "-c",
+            "printf '#!/bin/sh\\n%s\\n' \"$2\" > \"$1\" && chmod 700 \"$1\"",
+            "sh",
+        ])
+        .arg(&path)
+        .arg(script)
+        .status()?;
+    anyhow::ensure!(written.success(), "{written}");
+    Ok(path)
+}
+
+/// A host with a program in the place of its compiler.
+fn in_its_place(folder: &Path, script: &str) -> Result<Host> {
+    let path = script_of(folder, script)?;
+    let limits = Limits::default().with_compile_time(Duration::from_secs(2));
+    Ok(Host::builder()
+        .limits(limits)
+        .compiler(Compiler::new(path))
+        .build()?)
+}
+
+/// Whatever the component made of it.
+#[tokio::test]
+async fn a_compiler_that_misbehaves_is_told_apart() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    for (script, kind, words) in [
+        ("sleep 60", ErrorKind::CompileLimit, "took longer than 2 s"),
+        (
+            "kill -XCPU $$",
+            ErrorKind::CompileLimit,
+            "took longer than 2 s",
+        ),
+        (
+            "kill -KILL $$",
+            ErrorKind::CompileLimit,
+            "1024 MiB of memory",
+        ),
+        (
+            "kill -SEGV $$",
+            ErrorKind::InvalidComponent,
+            "the compiler crashed",
+        ),
+        (
+            "cat > /dev/null; exit 4",
+            ErrorKind::InvalidComponent,
+            "the compiler crashed",
+        ),
+        (
+            "cat > /dev/null; echo memory allocation of 9 bytes failed >&2; kill -ABRT $$",
+            ErrorKind::CompileLimit,
+            "1024 MiB of memory",
+        ),
+        (
+            "cat > /dev/null; exit 3",
+            ErrorKind::InvalidComponent,
+            "damaged or cut short",
+        ),
+        ("exit 1", ErrorKind::Io, "could not be run"),
+        // No one waits for whoever writes without end, to either pipe.
+        (
+            "cat > /dev/null; yes >&2",
+            ErrorKind::Io,
+            "could not be run",
+        ),
+        (
+            "cat > /dev/null; yes",
+            ErrorKind::CompileLimit,
+            "becomes larger than",
+        ),
+        (
+            "cat > /dev/null; echo machine code",
+            ErrorKind::Io,
+            "could not be run",
+        ),
+    ] {
+        println!("{script}");
+        let host = in_its_place(folder.path(), script)?;
+        let error = host
+            .load_bytes(&hostile::component()?)
+            .await
+            .expect_err("it is compiled");
+        assert_failure(&error, kind, words);
+    }
+    Ok(())
+}
+
+/// Ended at once, and not when its own time is up.
+#[tokio::test]
+async fn a_compiler_is_ended_with_whoever_waits_for_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = in_its_place(folder.path(), "echo $$ > \"$0.pid\"; exec sleep 60")?;
+    host.load_bytes(&hostile::component()?)
+        .await
+        .expect_err("it is compiled");
+    let pid = fs::read_to_string(folder.path().join("compiler.pid"))?;
+    let process = PathBuf::from(format!("/proc/{}/cmdline", pid.trim()));
+    let gone = async {
+        // What is left of a process that has ended has no command line.
+        while fs::read(&process).is_ok_and(|command| !command.is_empty()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    Ok(tokio::time::timeout(Duration::from_secs(10), gone).await?)
+}
+
+/// Where whoever starts it may have less than the limits say.
+#[tokio::test]
+async fn a_compiler_keeps_to_what_it_is_given() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let program = cli::program()?;
+    let script = format!("ulimit -t 20; exec {} compile-component", program.display());
+    let script = script_of(folder.path(), &script)?;
+    let host = Host::builder().compiler(Compiler::new(script)).build()?;
+    Scene::with(hostile::connector_in(&host).await?)
+        .await?
+        .goes_on()
+        .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_loaded_twenty_times_at_once_is_compiled_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let script = format!(
+        "echo once >> \"$0.count\"; exec {} compile-component",
+        cli::program()?.display()
+    );
+    let script = script_of(folder.path(), &script)?;
+    let host = Host::builder().compiler(Compiler::new(script)).build()?;
+    let component = hostile::component()?;
+    let loads = (0..20).map(|_| host.load_bytes(&component));
+    futures_util::future::try_join_all(loads).await?;
+    let count = fs::read_to_string(folder.path().join("compiler.count"))?;
+    assert_eq!(count, "once\n");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_compiler_has_only_so_much_memory() -> Result<()> {
     let limits = Limits::default().with_compile_memory(24 * 1024 * 1024);
@@ -163,10 +306,7 @@ async fn a_compiler_says_what_is_no_component() -> Result<()> {
 async fn a_compiler_is_told_nothing_of_this_process() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let seen = folder.path().join("seen");
-    let script = folder.path().join("compiler");
-    fs::write(&script, format!("#!/bin/sh\nenv > {}\n", seen.display()))?;
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o700))?;
-    let host = Host::builder().compiler(Compiler::new(&script)).build()?;
+    let host = in_its_place(folder.path(), &format!("env > {}", seen.display()))?;
     host.load_bytes(&hostile::component()?)
         .await
         .expect_err("a shell is no compiler");
@@ -289,14 +429,41 @@ async fn a_key_that_others_can_read_is_refused() -> Result<()> {
         .to_string();
     assert!(source.contains("chmod 600"), "{source}");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
-    fs::write(&key, b"short")?;
-    assert!(
-        host(Limits::default())?
+    let reason = || {
+        let refused = host(Limits::default())?
             .cache_dir(folder.join("components"))
             .cache_key(&key)
-            .build()
-            .is_err()
-    );
+            .build();
+        let error = refused.map(drop).expect_err("the key is used");
+        anyhow::Ok(
+            std::error::Error::source(&error)
+                .context("no source")?
+                .to_string(),
+        )
+    };
+    for content in [&b""[..], b"short", &[7; 33]] {
+        fs::write(&key, content)?;
+        let reason = reason()?;
+        assert!(reason.contains("is no key, which has 32 bytes"), "{reason}");
+    }
+    // A link to nowhere is neither followed nor waited for.
+    fs::remove_file(&key)?;
+    std::os::unix::fs::symlink("nowhere", &key)?;
+    reason()?;
+    Ok(())
+}
+
+/// Whoever can write to a file could do so after it was looked at.
+#[tokio::test]
+async fn a_compiled_component_that_others_can_write_to_is_not_loaded() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let file = sealed(folder).await?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666))?;
+    assert!(!is_loaded_from_cache(folder).await?);
+    // The one that was compiled anew is the user's own.
+    assert_eq!(fs::metadata(&file)?.permissions().mode() & 0o022, 0);
+    assert!(is_loaded_from_cache(folder).await?);
     Ok(())
 }
 

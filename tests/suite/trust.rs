@@ -173,7 +173,7 @@ async fn what_cannot_be_loaded_can_be_looked_at() -> Result<()> {
     let refusal = inspection.connector.as_ref().expect_err("it reads files");
     assert_eq!(refusal.kind(), ErrorKind::ForbiddenImport);
     let honest = hostile::connector().await?;
-    let beyond = inspection.permissions.beyond(&honest.permissions(), None);
+    let beyond = inspection.permissions.beyond(&honest.permissions());
     let shown: Vec<_> = beyond.iter().map(ToString::to_string).collect();
     assert!(
         shown.contains(&"newly imports wasi:filesystem/types".to_owned()),

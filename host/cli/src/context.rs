@@ -130,22 +130,43 @@ impl Context {
             }
             Err(error) => return Err(error.into()),
         };
-        // What was granted stays granted, if less of it is asked for.
-        let mut grant = Grant::of(&connector);
-        if let Some(before) = &before {
-            grant.permissions = before.permissions.clone();
-        }
-        if before.as_ref() != Some(&grant) {
+        Ok(connector)
+    }
+
+    /// What the connector of a connection is known as among the grants.
+    fn known_as(&self, file: &File, entry: &Entry) -> Option<String> {
+        let (name, _) = entry.connector.as_ref()?;
+        let search = Search::new(&self.global.connectors);
+        let path = search.find(name, |path: &str| file.resolve(path)).ok()?;
+        Some(known_as(name, &path))
+    }
+
+    /// Takes note of what a connector was granted: what it asked for when it was first used, and which
+    /// version of it was used last. That is when a connection was opened with it.
+    fn note_use(&self, known_as: Option<String>, connector: &Connector) {
+        let Some((grants, name)) = self.grants().zip(known_as) else {
+            return;
+        };
+        let noted = grants.of(&name).and_then(|before| {
+            let mut grant = Grant::of(connector);
+            if let Some(before) = &before {
+                grant.permissions = before.permissions.and_withheld(&grant.permissions);
+            }
+            if before.as_ref() == Some(&grant) {
+                return Ok(());
+            }
             tracing::info!(
                 digest = grant.digest,
                 "recording what the connector was granted"
             );
-            if let Err(failure) = grants.record(&name, &grant) {
-                // As in a container without a folder for it: every use is then the first.
-                tracing::warn!(%failure, "what the connector was granted cannot be recorded");
-            }
+            grants.record(&name, &grant)
+        });
+        if let Err(failure) = noted {
+            // As in a container without a place for it: every use is then the first.
+            output::warn(&format!(
+                "{failure}; the next version of {name} may ask for anything"
+            ));
         }
-        Ok(connector)
     }
 
     /// What connectors were granted; none if this user has no folder for it.
@@ -231,8 +252,12 @@ impl Context {
         if !self.global.receipt {
             return;
         }
-        let receipt = self.connection.get().map(Canceller::receipt);
-        let receipt = receipt.unwrap_or_default();
+        let Some(receipt) = self.connection.get().map(Canceller::receipt) else {
+            if !self.json {
+                eprintln!("no receipt: no connection was opened");
+            }
+            return;
+        };
         if self.json {
             eprintln!(
                 "{}",
@@ -272,6 +297,7 @@ impl Context {
             tokio::task::block_in_place(|| faults::check(&file, entry, &connector, true))?;
         let limits = self.limits_of(entry)?;
         Ok(Resolved {
+            known_as: self.known_as(&file, entry),
             connector,
             checked,
             limits,
@@ -321,6 +347,7 @@ impl Context {
     /// When its entry has faults, or it cannot be opened.
     pub async fn open(&self, name: &str) -> anyhow::Result<Connection> {
         let Resolved {
+            known_as,
             connector,
             checked,
             limits,
@@ -349,6 +376,7 @@ impl Context {
         })
         .await?;
         tracing::info!("connected");
+        self.note_use(known_as, &connector);
         let _ = self.connection.set(connection.canceller());
         Ok(connection)
     }
@@ -364,6 +392,8 @@ pub async fn close(connection: Connection) {
 
 /// A connection as it was found in its file.
 struct Resolved {
+    /// What its connector is known as among the grants.
+    known_as: Option<String>,
     connector: Connector,
     checked: Checked,
     limits: Limits,
@@ -399,7 +429,13 @@ fn host(limits: Limits) -> Result<Host, dagflux_host::Error> {
         .cache_dir(cache.join("dagflux").join("components"))
         .cache_key(data.join("dagflux").join("cache.key"));
     kept.build().or_else(|error| {
-        tracing::warn!(kind = %error.kind(), "compiled connectors cannot be kept in the cache folder");
+        // Slower, and no less safe.
+        let reason = std::error::Error::source(&error)
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        output::warn(&format!(
+            "compiled connectors are not kept: {error}: {reason}"
+        ));
         builder().build()
     })
 }

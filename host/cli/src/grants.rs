@@ -4,6 +4,7 @@
 //! A connector is known here as the connection file calls it, by name or by path. So that another
 //! version of it is used without a word as long as it asks for no more, and refused when it does.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -113,6 +114,8 @@ impl Grants {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn record(&self, name: &str, grant: &Grant) -> Result<(), Failure> {
+        // Of two commands at once, neither forgets what the other has recorded.
+        let _alone = self.lock();
         let mut document = self.document()?;
         let mut entry = Table::new();
         entry.insert("version", value(&grant.version));
@@ -135,6 +138,15 @@ impl Grants {
             ))
             .hint("check the folder's permissions, or name another file with --grants")
         })
+    }
+
+    /// Keeps others from writing for as long as the result lives, where the file system knows locks.
+    fn lock(&self) -> Option<File> {
+        let lock = self.0.with_extension("lock");
+        std::fs::create_dir_all(lock.parent()?).ok()?;
+        let file = File::options().create(true).append(true).open(lock).ok()?;
+        file.lock().ok()?;
+        Some(file)
     }
 
     fn write(&self, text: &str) -> std::io::Result<()> {

@@ -31,12 +31,20 @@ const LOGIN_NAMES: &[&str] = &["username", "user", "login"];
 /// The fields that can be the host, which is asked for in DNS.
 const HOSTS: &[&str] = &["host", "hostname", "server", "account"];
 
+/// What a connection says beside the fields of its form, as do all names that begin with `connector`.
+const RESERVED: &[&str] = &["limits", "url", "libpq", "application_name"];
+
 /// What is wrong with the form, as sentences about it.
 pub fn faults(fields: &[Field]) -> Vec<String> {
     let mut faults = Vec::new();
     for field in fields {
         let name = field.name.as_str();
         let means = |words: &[&str]| words.iter().any(|word| name.contains(word));
+        if RESERVED.contains(&name) || name.starts_with("connector") {
+            faults.push(format!(
+                "the field `{name}` has a name that connections use otherwise"
+            ));
+        }
         if means(SECRET) && field.kind != FieldKind::Secret {
             faults.push(format!("the field `{name}` has to be of the type secret"));
         }

@@ -195,6 +195,9 @@ pub struct Permissions {
     pub told: BTreeSet<String>,
     /// The sensitive fields whose values are kept from it.
     pub withheld: BTreeSet<String>,
+    /// The other fields, whose values it reads.
+    #[serde(skip)]
+    pub public: BTreeSet<String>,
 }
 
 /// Something that a connector asks for and was not granted.
@@ -225,12 +228,13 @@ impl Permissions {
     /// Those of a connector that imports `imports` and describes itself as `descriptor`.
     pub fn of<'a>(imports: impl IntoIterator<Item = &'a str>, descriptor: &Descriptor) -> Self {
         let mut permissions = Self::of_imports(imports);
-        for field in descriptor.fields.iter().filter(|field| field.sensitive) {
-            let name = field.name.clone();
-            match field.role {
-                Role::LoginName => permissions.told.insert(name),
-                _ => permissions.withheld.insert(name),
+        for field in &descriptor.fields {
+            let fields = match field.role {
+                _ if !field.sensitive => &mut permissions.public,
+                Role::LoginName => &mut permissions.told,
+                _ => &mut permissions.withheld,
             };
+            fields.insert(field.name.clone());
         }
         permissions
     }
@@ -259,20 +263,29 @@ impl Permissions {
             imports: imports.into_iter().collect(),
             told: told.into_iter().collect(),
             withheld: withheld.into_iter().collect(),
+            public: BTreeSet::new(),
+        }
+    }
+
+    /// What is granted from now on, where this was granted and a connector that asks for `asked` was let
+    /// in: no more than before. But what was withheld once is remembered, also where a version has no such
+    /// field: the values of saved connections outlive it.
+    pub fn and_withheld(&self, asked: &Self) -> Self {
+        Self {
+            withheld: &self.withheld | &asked.withheld,
+            ..self.clone()
         }
     }
 
     /// What of this goes beyond `granted`. A field that was withheld and is gone takes nothing.
-    pub fn beyond(&self, granted: &Self, descriptor: Option<&Descriptor>) -> Vec<Beyond> {
+    pub fn beyond(&self, granted: &Self) -> Vec<Beyond> {
         let imports = self.imports.difference(&granted.imports);
         let told = self.told.difference(&granted.told);
-        let fields = descriptor.into_iter().flat_map(|about| &about.fields);
-        let public =
-            fields.filter(|field| !field.sensitive && granted.withheld.contains(&field.name));
+        let public = self.public.intersection(&granted.withheld);
         imports
             .map(|name| Beyond::Import(name.clone()))
             .chain(told.map(|name| Beyond::Told(name.clone())))
-            .chain(public.map(|field| Beyond::NotWithheld(field.name.clone())))
+            .chain(public.map(|name| Beyond::NotWithheld(name.clone())))
             .collect()
     }
 }
@@ -354,10 +367,35 @@ wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJA
     fn versions_of_imports_do_not_count() {
         let granted = Permissions::of_imports(["wasi:io/streams@0.2.0"]);
         let same = Permissions::of_imports(["wasi:io/streams@0.2.6"]);
-        assert_eq!(same.beyond(&granted, None), []);
+        assert_eq!(same.beyond(&granted), []);
         let more = Permissions::of_imports(["wasi:io/streams@0.2.6", "wasi:http/types@0.2.0"]);
-        let beyond = more.beyond(&granted, None);
+        let beyond = more.beyond(&granted);
         assert_eq!(beyond, [Beyond::Import("wasi:http/types".to_owned())]);
-        assert_eq!(granted.beyond(&more, None), []);
+        assert_eq!(granted.beyond(&more), []);
+    }
+
+    /// A field that comes as a secret and becomes public two versions later.
+    #[test]
+    fn what_was_withheld_once_is_remembered() {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let version = |withheld: &[&str], public: &[&str]| Permissions {
+            withheld: names(withheld),
+            public: names(public),
+            ..Permissions::default()
+        };
+        let first = version(&["host"], &["port"]);
+        let second = version(&["host", "pin"], &["port"]);
+        assert_eq!(second.beyond(&first), []);
+        let granted = first.and_withheld(&second);
+        for third in [version(&["host"], &["pin"]), version(&[], &["pin", "port"])] {
+            let beyond = third.beyond(&granted);
+            assert_eq!(beyond, [Beyond::NotWithheld("pin".to_owned())]);
+            // Also where it was away in between.
+            let granted = granted.and_withheld(&version(&["host"], &[]));
+            assert_eq!(third.beyond(&granted), beyond);
+        }
+        // What is asked for beside is not granted by being let in.
+        let more = Permissions::of_imports(["wasi:http/types"]);
+        assert!(granted.and_withheld(&more).imports.is_empty());
     }
 }

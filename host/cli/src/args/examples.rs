@@ -23,8 +23,9 @@ Example:
 
 /// Of `inspect`.
 pub const INSPECT: &str = "\
-With two connectors, exits with 14 if the second asks for more than the first: an interface that it
-newly imports, a sensitive value that it is newly told, or one that is no longer kept from it.
+With two connectors, exits with 14 if the second asks for more than the first (an interface that it
+newly imports, a sensitive value that it is newly told, or one that is no longer kept from it), or
+is refused altogether.
 
 Example:
   dagflux inspect ./target/connectors/postgres.wasm

@@ -27,14 +27,17 @@ pub async fn run(context: &Context, name: &str) -> anyhow::Result<()> {
     })?;
     let known_as = known_as(name, &path);
     let before = grants.of(&known_as)?;
-    let grant = Grant::of(&connector);
-    let beyond = match &before {
-        Some(before) => {
-            let descriptor = Some(connector.descriptor());
-            grant.permissions.beyond(&before.permissions, descriptor)
-        }
-        None => Vec::new(),
-    };
+    let mut grant = Grant::of(&connector);
+    let mut beyond = Vec::new();
+    if let Some(before) = &before {
+        beyond = grant.permissions.beyond(&before.permissions);
+        // What was kept from an earlier version stays known, unless it is what is granted now.
+        let mut granted = grant.permissions.and_withheld(&before.permissions);
+        granted
+            .withheld
+            .retain(|name| !grant.permissions.public.contains(name));
+        grant.permissions = granted;
+    }
     grants.record(&known_as, &grant)?;
     if context.json {
         return output::json(&json!({

@@ -72,14 +72,11 @@ pub async fn compare(context: &Context, first: &str, second: &str) -> anyhow::Re
     let old = host.inspect(context.find(first)?).await?;
     let new = host.inspect(context.find(second)?).await?;
     // Of one that is refused, only its imports are known: they are what is compared.
-    let more = new.permissions.beyond(&old.permissions, descriptor(&new));
-    let less = old.permissions.beyond(&new.permissions, descriptor(&old));
+    let more = new.permissions.beyond(&old.permissions);
+    let less = old.permissions.beyond(&new.permissions);
     let less: Vec<String> = less.iter().map(given_up).collect();
-    let exit = if more.is_empty() {
-        Exit::Success
-    } else {
-        Exit::Findings
-    };
+    let fine = more.is_empty() && new.connector.is_ok();
+    let exit = if fine { Exit::Success } else { Exit::Findings };
     if context.json {
         output::json(&json!({
             "first": side(&old),
@@ -100,7 +97,10 @@ pub async fn compare(context: &Context, first: &str, second: &str) -> anyhow::Re
     if old.digest == new.digest {
         writeln!(out, "they are the same component")?;
     } else if more.is_empty() && less.is_empty() {
-        writeln!(out, "the second asks for the same as the first")?;
+        match new.connector {
+            Ok(_) => writeln!(out, "the second asks for the same as the first")?,
+            Err(_) => writeln!(out, "the second is refused, whatever it asks for")?,
+        }
     } else {
         writeln!(out, "the second")?;
     }

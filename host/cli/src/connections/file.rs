@@ -234,8 +234,7 @@ const EXAMPLE: &str = "    [sales]
 impl Entry {
     /// Whether what it asks of its connector cannot be asked as it is written.
     pub fn is_unguarded(&self) -> bool {
-        let own = [guard::DIGEST, guard::KEY, guard::LIMITS];
-        (self.faults.iter()).any(|fault| own.contains(&fault.field.as_str()))
+        (self.faults.iter()).any(|fault| guard::is_own(&fault.field))
     }
 
     fn new(name: &str, line: usize, table: &DeTable<'_>, lines: &Lines) -> Entry {
@@ -266,6 +265,10 @@ impl Entry {
                 continue;
             }
             if entry.guard.take(key.get_ref(), at, value.get_ref()) {
+                continue;
+            }
+            if let Some(fault) = guard::misspelt(key.get_ref(), at) {
+                entry.faults.push(fault);
                 continue;
             }
             entry.fields.push(Given {

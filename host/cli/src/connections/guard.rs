@@ -17,6 +17,29 @@ pub const KEY: &str = "connector_key";
 /// The key with limits, by name.
 pub const LIMITS: &str = "limits";
 
+/// What the keys begin with that are about the connector.
+const ABOUT: &str = "connector_";
+
+/// Whether a key says what is asked of the connector.
+pub fn is_own(key: &str) -> bool {
+    key == LIMITS || key.starts_with(ABOUT)
+}
+
+/// The fault of a key that looks as if it said what is asked of the connector. It counts before the
+/// connector is loaded: a pin that is misspelt is a pin that does not hold.
+pub fn misspelt(key: &str, line: usize) -> Option<Fault> {
+    let message = match nearest(key, &[DIGEST, KEY]) {
+        _ if !key.starts_with(ABOUT) => return None,
+        Some(near) => format!("\"{key}\" is not known; did you mean \"{near}\"?"),
+        None => format!("\"{key}\" is not known; there are \"{DIGEST}\" and \"{KEY}\""),
+    };
+    Some(Fault {
+        line: Some(line),
+        field: key.to_owned(),
+        message,
+    })
+}
+
 /// What a connection asks of its connector.
 #[derive(Debug, Clone, Default)]
 pub struct Guard {
@@ -79,6 +102,7 @@ impl Guard {
     /// Which of them cannot be set, and why.
     pub fn apply(&self, mut limits: Limits) -> Result<Limits, String> {
         for (name, value) in &self.limits {
+            // No value of the file is let into a message.
             let of_the_host = |name: &str| {
                 let all = limits.all();
                 all.iter()
@@ -86,7 +110,7 @@ impl Guard {
             };
             if of_the_host(name) {
                 return Err(format!(
-                    "the limit \"{name}\" is not one of a connection; give it on the command line, as --limit {name}={value}"
+                    "the limit \"{name}\" is not one of a connection; give it on the command line, as --limit {name}=..."
                 ));
             }
             set(&mut limits, name, value)?;
