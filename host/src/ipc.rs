@@ -4,7 +4,8 @@
 //! uncompressed, of the announced schema, and of types whose values are where the
 //! batch says and nowhere twice; Arrow's own checks (lengths, offsets, UTF-8) run
 //! over every batch. The buffers are not copied: a batch keeps the memory that the
-//! boundary filled. So what a message costs is bounded by its length.
+//! boundary filled. In a list, every value takes at least a bit of it. So what a
+//! message costs is bounded by its length and by the number of its rows.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,7 +15,7 @@ use arrow_array::RecordBatch;
 use arrow_buffer::Buffer;
 use arrow_ipc::reader::read_record_batch;
 use arrow_ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions, write_message};
-use arrow_ipc::{Message, MetadataVersion, root_as_message_with_opts};
+use arrow_ipc::{FieldNode, Message, MetadataVersion, root_as_message_with_opts};
 use arrow_schema::{
     DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, Schema, SchemaRef,
 };
@@ -36,6 +37,8 @@ const METADATA: VerifierOptions = VerifierOptions {
     ignore_missing_null_terminator: false,
 };
 
+const NOT_OF_ITS_SCHEMA: &str = "a batch that is not of its schema";
+
 /// The longest part of a column's name that an error repeats, in bytes.
 const NAME: usize = 64;
 
@@ -51,7 +54,7 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
         }
         let schema = arrow_ipc::convert::try_fb_to_schema(schema)
             .map_err(|error| invalid("a schema that cannot be read").with_source(error))?;
-        let unfit = |field: &Arc<Field>| Some((field.clone(), unfit(field.data_type())?));
+        let unfit = |field: &Arc<Field>| Some((field.clone(), unfit(field.data_type(), false)?));
         match schema.fields().iter().find_map(unfit) {
             Some((field, what)) => Err(invalid(&format!(
                 "{what} in the column `{}`",
@@ -96,11 +99,16 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
             return Err(invalid("buffers that overlap"));
         }
         // Arrow reads as many columns as the schema has, and passes over the rest.
-        let columns = batch.nodes().map_or(0, |nodes| nodes.len());
-        let wanted: usize = schema.fields().iter().map(|field| nodes(field)).sum();
-        let parts: usize = schema.fields().iter().map(|field| parts(field)).sum();
-        if columns != wanted || buffers().count() != parts {
-            return Err(invalid("a batch that is not of its schema"));
+        let mut shape = Shape {
+            nodes: batch.nodes().into_iter().flatten(),
+            buffers: 0,
+            most: size.saturating_mul(8),
+        };
+        for field in schema.fields() {
+            shape.fit(field, Length::Exactly(batch.length()))?;
+        }
+        if shape.nodes.next().is_some() || buffers().count() != shape.buffers {
+            return Err(invalid(NOT_OF_ITS_SCHEMA));
         }
         read_record_batch(
             &body,
@@ -110,7 +118,7 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
             None,
             &MetadataVersion::V5,
         )
-        .map_err(|error| invalid("a batch that is not of its schema").with_source(error))
+        .map_err(|error| invalid(NOT_OF_ITS_SCHEMA).with_source(error))
     })
 }
 
@@ -139,40 +147,88 @@ fn message(bytes: &[u8]) -> Result<(Message<'_>, usize)> {
     Ok((message, body))
 }
 
-/// How many nodes a column takes in a batch: one, and those of what it is made of.
-fn nodes(field: &Field) -> usize {
-    let children = match field.data_type() {
-        DataType::List(child)
-        | DataType::LargeList(child)
-        | DataType::FixedSizeList(child, _)
-        | DataType::Map(child, _) => nodes(child),
-        DataType::Struct(children) => children.iter().map(|child| nodes(child)).sum(),
-        _ => 0,
-    };
-    children.saturating_add(1)
+/// What a batch says of its columns, beside what its schema does.
+struct Shape<N> {
+    /// Of every column, and after it of what it is made of.
+    nodes: N,
+    /// How many buffers the columns so far take.
+    buffers: usize,
+    /// The most values that anything within a list may have.
+    most: i64,
 }
 
-/// How many buffers a column takes in a batch, those of what it is made of included.
-fn parts(field: &Field) -> usize {
-    let (own, children) = match field.data_type() {
-        DataType::Null => (0, 0),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => (3, 0),
-        DataType::List(child) | DataType::LargeList(child) | DataType::Map(child, _) => {
-            (2, parts(child))
+/// How many values a column may have.
+#[derive(Clone, Copy)]
+enum Length {
+    Exactly(i64),
+    /// As many as its list refers to, which Arrow looks at.
+    Any,
+}
+
+impl<'a, N: Iterator<Item = &'a FieldNode>> Shape<N> {
+    /// Makes sure that the next column is one of the type of `field`, of so many values. Arrow
+    /// takes lengths as they come, and makes room for what is inside a fixed list before it looks.
+    fn fit(&mut self, field: &Field, length: Length) -> Result<()> {
+        let node = self
+            .nodes
+            .next()
+            .ok_or_else(|| invalid(NOT_OF_ITS_SCHEMA))?;
+        let most = match length {
+            Length::Exactly(length) if node.length() != length => {
+                return Err(invalid(NOT_OF_ITS_SCHEMA));
+            }
+            Length::Exactly(length) => length,
+            Length::Any => self.most,
+        };
+        if !(0..=most).contains(&node.length()) || !(0..=node.length()).contains(&node.null_count())
+        {
+            return Err(invalid("a batch of an absurd number of values"));
         }
-        DataType::FixedSizeList(child, _) => (1, parts(child)),
-        DataType::Struct(children) => (1, children.iter().map(|child| parts(child)).sum()),
-        _ => (2, 0),
-    };
-    children.saturating_add(own)
+        let (own, inner) = match field.data_type() {
+            DataType::Null => (0, Length::Any),
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => {
+                (3, Length::Any)
+            }
+            DataType::FixedSizeList(_, size) => {
+                let values = node.length().saturating_mul((*size).into());
+                if values > self.most {
+                    return Err(invalid("a batch of an absurd number of values"));
+                }
+                (1, Length::Exactly(values))
+            }
+            DataType::Struct(_) => (1, Length::Exactly(node.length())),
+            _ => (2, Length::Any),
+        };
+        self.buffers = self.buffers.saturating_add(own);
+        children(field.data_type())
+            .into_iter()
+            .try_for_each(|child| self.fit(child, inner))
+    }
+}
+
+/// What a column of the type `data_type` is made of.
+fn children(data_type: &DataType) -> Vec<&Field> {
+    match data_type {
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _)
+        | DataType::RunEndEncoded(_, field) => vec![field],
+        DataType::Struct(fields) => fields.iter().map(AsRef::as_ref).collect(),
+        DataType::Union(fields, _) => fields.iter().map(|(_, field)| field.as_ref()).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What it is about a column of the type `data_type` that does not cross the boundary.
 ///
 /// Views, unions and runs can show the same bytes any number of times, so that a small batch is
-/// an endless one. Other types have parameters that Arrow takes as they come, and panics over later.
-fn unfit(data_type: &DataType) -> Option<&'static str> {
-    match data_type {
+/// an endless one. A list of what takes no room is one, too. Other types have parameters that Arrow
+/// takes as they come, and panics over later.
+fn unfit(data_type: &DataType, in_list: bool) -> Option<&'static str> {
+    let own = match data_type {
         DataType::Dictionary(..) => Some("a dictionary"),
         DataType::Utf8View
         | DataType::BinaryView
@@ -199,13 +255,20 @@ fn unfit(data_type: &DataType) -> Option<&'static str> {
         DataType::FixedSizeBinary(size) | DataType::FixedSizeList(_, size) if *size < 0 => {
             Some("a negative size")
         }
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _) => unfit(field.data_type()),
-        DataType::Struct(fields) => fields.iter().find_map(|field| unfit(field.data_type())),
+        DataType::Null | DataType::FixedSizeBinary(0) | DataType::FixedSizeList(_, 0)
+            if in_list =>
+        {
+            Some("a list of nothing")
+        }
+        DataType::Struct(fields) if in_list && fields.is_empty() => Some("a list of nothing"),
         _ => None,
-    }
+    };
+    let in_list = in_list || !matches!(data_type, DataType::Struct(_));
+    own.or_else(|| {
+        children(data_type)
+            .into_iter()
+            .find_map(|child| unfit(child.data_type(), in_list))
+    })
 }
 
 fn is_decimal(precision: u8, scale: i8, most: u8) -> bool {
@@ -213,21 +276,10 @@ fn is_decimal(precision: u8, scale: i8, most: u8) -> bool {
 }
 
 fn has_dictionary(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Dictionary(..) => true,
-        DataType::List(field)
-        | DataType::LargeList(field)
-        | DataType::ListView(field)
-        | DataType::LargeListView(field)
-        | DataType::FixedSizeList(field, _)
-        | DataType::Map(field, _)
-        | DataType::RunEndEncoded(_, field) => has_dictionary(field.data_type()),
-        DataType::Union(fields, _) => fields
-            .iter()
-            .any(|(_, field)| has_dictionary(field.data_type())),
-        DataType::Struct(fields) => fields.iter().any(|field| has_dictionary(field.data_type())),
-        _ => false,
-    }
+    matches!(data_type, DataType::Dictionary(..))
+        || children(data_type)
+            .into_iter()
+            .any(|child| has_dictionary(child.data_type()))
 }
 
 /// Should Arrow's reader panic on some input after all, it is the guest's fault.

@@ -112,7 +112,7 @@ pub const CASES: &[Case] = &[
     Case {
         name: "values of a negative size",
         call: Query("negative-size"),
-        end: Fails(InvalidData, ""),
+        end: Fails(InvalidData, "a negative size in the column `value`"),
         cost: Cost::LITTLE,
     },
     Case {
@@ -167,6 +167,66 @@ pub const CASES: &[Case] = &[
         name: "a batch of more rows than there may be",
         call: Query("too-many-nulls"),
         end: Fails(InvalidData, "absurd number of rows"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a list of two billion nothings",
+        call: Query("list-of-nulls"),
+        end: Fails(InvalidData, "a list of nothing in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a list of values without bytes",
+        call: Query("list-of-no-bytes"),
+        end: Fails(InvalidData, "a list of nothing in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a list of values without parts",
+        call: Query("list-of-no-parts"),
+        end: Fails(InvalidData, "a list of nothing in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a list of lists without items",
+        call: Query("list-of-no-items"),
+        end: Fails(InvalidData, "a list of nothing in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a fixed list of nothings that must not be null",
+        call: Query("fixed-list-of-nulls"),
+        end: Fails(InvalidData, "a list of nothing in the column `value`"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a fixed list that is longer than its bytes",
+        call: Query("long-fixed-list"),
+        end: Fails(InvalidData, "an absurd number of values"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a list of more values than its bytes have bits",
+        call: Query("long-list"),
+        end: Fails(InvalidData, "an absurd number of values"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a part of a struct that is longer than the struct",
+        call: Query("long-struct"),
+        end: Fails(InvalidData, "not of its schema"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a column of fewer values than there are rows",
+        call: Query("short-struct"),
+        end: Fails(InvalidData, "not of its schema"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "more nulls than values",
+        call: Query("more-nulls-than-values"),
+        end: Fails(InvalidData, "an absurd number of values"),
         cost: Cost::LITTLE,
     },
     Case {

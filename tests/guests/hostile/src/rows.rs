@@ -7,7 +7,7 @@ use arrow_ipc::{
     BodyCompression, BodyCompressionArgs, Buffer, FieldNode, MessageBuilder, MessageHeader,
     MetadataVersion, RecordBatchBuilder,
 };
-use arrow_schema::{DataType, Field, Schema, UnionFields, UnionMode};
+use arrow_schema::{DataType, Field, Fields, Schema, UnionFields, UnionMode};
 use dagflux_guest::{Result, ipc};
 use flatbuffers::FlatBufferBuilder;
 
@@ -112,6 +112,23 @@ impl Rows {
                 DataType::List(Arc::new(Field::new("item", value, true)))
             }
             "not-utf8" | "offsets" => DataType::Utf8,
+            "list-of-nulls" => DataType::List(field(DataType::Null)),
+            "list-of-no-bytes" => DataType::LargeList(field(DataType::FixedSizeBinary(0))),
+            "list-of-no-parts" => DataType::List(field(DataType::Struct(Fields::empty()))),
+            "list-of-no-items" => {
+                let none = DataType::FixedSizeList(field(DataType::Int32), 0);
+                DataType::List(field(none))
+            }
+            "fixed-list-of-nulls" => {
+                let item = Field::new("item", DataType::Null, false);
+                DataType::FixedSizeList(Arc::new(item), i32::MAX)
+            }
+            "long-fixed-list" => {
+                let item = Field::new("item", DataType::Boolean, false);
+                DataType::FixedSizeList(Arc::new(item), i32::MAX)
+            }
+            "long-list" => DataType::List(field(DataType::Int32)),
+            "long-struct" | "short-struct" => DataType::Struct(vec![field(DataType::Null)].into()),
             "many-nulls" | "too-many-nulls" | "negative-nulls" => DataType::Null,
             _ => DataType::Int32,
         };
@@ -211,6 +228,51 @@ impl Rows {
             .encode(),
             "negative" => Batch {
                 buffers: vec![Buffer::new(0, 0), Buffer::new(-64, 4)],
+                ..number
+            }
+            .encode(),
+            "long-fixed-list" => {
+                let rows = 1_024;
+                let values = rows * i64::from(i32::MAX);
+                Batch {
+                    rows,
+                    nodes: vec![FieldNode::new(rows, 1), FieldNode::new(values, 0)],
+                    buffers: vec![
+                        Buffer::new(0, 128),
+                        Buffer::new(128, 0),
+                        Buffer::new(128, 0),
+                    ],
+                    body: [vec![0xfe], vec![0xff; 127]].concat(),
+                    ..number
+                }
+                .encode()
+            }
+            "long-list" => Batch {
+                nodes: vec![FieldNode::new(1, 0), FieldNode::new(i64::MAX, 0)],
+                buffers: vec![
+                    Buffer::new(0, 0),
+                    Buffer::new(0, 8),
+                    Buffer::new(0, 0),
+                    Buffer::new(8, 4),
+                ],
+                ..number
+            }
+            .encode(),
+            "long-struct" => Batch {
+                nodes: vec![FieldNode::new(1, 0), FieldNode::new(i64::MAX, i64::MAX)],
+                buffers: vec![Buffer::new(0, 0)],
+                ..number
+            }
+            .encode(),
+            "short-struct" => Batch {
+                rows: 2,
+                nodes: vec![FieldNode::new(1, 0), FieldNode::new(1, 1)],
+                buffers: vec![Buffer::new(0, 0)],
+                ..number
+            }
+            .encode(),
+            "more-nulls-than-values" => Batch {
+                nodes: vec![FieldNode::new(1, i64::MAX)],
                 ..number
             }
             .encode(),
