@@ -306,7 +306,10 @@ impl Dagflux {
         let status = Command::new(&self.program)
             .args(arguments)
             .env("DAGFLUX_CONNECTIONS", &self.connections)
-            .env("DAGFLUX_GRANTS", self.connections.with_file_name("grants.toml"))
+            .env(
+                "DAGFLUX_GRANTS",
+                self.connections.with_file_name("grants.toml"),
+            )
             .env("DAGFLUX_CONNECTORS", &self.connectors)
             .env("DAGFLUX_BENCH_PASSWORD", &self.password)
             .status()?;
