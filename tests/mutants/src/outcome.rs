@@ -66,7 +66,7 @@ impl Programs {
         command
             .args(["test", "--workspace", "--no-run", "--lib"])
             .args(["--test", "suite", "--test", "offline"])
-            .arg("--message-format=json-render-diagnostics")
+            .args(["--quiet", "--message-format=json"])
             .arg("--target-dir")
             .arg(target)
             .current_dir(tree)
@@ -74,12 +74,26 @@ impl Programs {
             .stderr(Stdio::inherit());
         eprintln!("building the test programs with all mutants in them");
         let output = command.output().context("`cargo` could not be started")?;
-        ensure!(output.status.success(), "the mutants cannot be built");
+        let messages = String::from_utf8_lossy(&output.stdout);
+        let messages = messages
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        let messages: Vec<Value> = messages.collect();
+        if !output.status.success() {
+            // Warnings are of no interest: there are more parentheses than there have to be.
+            let errors = messages
+                .iter()
+                .filter(|told| told["message"]["level"] == "error");
+            errors.for_each(|told| {
+                eprintln!(
+                    "{}",
+                    told["message"]["rendered"].as_str().unwrap_or_default()
+                )
+            });
+            bail!("the mutants cannot be built");
+        }
         let mut executables = BTreeMap::new();
-        for line in String::from_utf8_lossy(&output.stdout).lines() {
-            let Ok(message) = serde_json::from_str::<Value>(line) else {
-                continue;
-            };
+        for message in messages {
             let (Some(path), Some(name)) = (
                 message["executable"].as_str(),
                 message["target"]["name"].as_str(),
