@@ -22,7 +22,7 @@ pub const MUTANTS: &[Mutant] = &[
         find: "self.endpoint.tls_answer().saturating_sub(self.gate().received)",
         replace: "most",
         program: Suite,
-        cases: &["connecting::middle::handshake::bytes_are_put_in_before_the_handshake"],
+        cases: &["connecting::middle::connector::a_connector_cannot_leave_encryption_out"],
     },
     Mutant {
         name: "early-bytes",
@@ -68,7 +68,7 @@ pub const MUTANTS: &[Mutant] = &[
         find: "verify_tls13_signature(message, cert, signature, algorithms)",
         replace: "Ok(HandshakeSignatureValid::assertion())",
         program: Suite,
-        cases: &["connecting::middle::handshake::the_certificate_is_swapped"],
+        cases: &["connecting::middle::handshake::the_certificate_is_shown_without_its_key"],
     },
     Mutant {
         name: "pinned-certificate",
