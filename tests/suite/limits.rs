@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use dagflux_host::{ConnectOptions, Connection, Connector, ErrorKind, Host, Limits, Secrets};
+use dagflux_test_support::connector_path;
 use futures_util::StreamExt;
 
 use crate::assembly::{padded, with_module};
@@ -237,6 +238,60 @@ async fn a_call_carries_at_most_64_mib() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_connection_moves_no_more_than_it_may_in_all() -> Result<()> {
+    let database = fixture::database("limits_moved").await?;
+    let limits = Limits::default();
+    for (limits, sql, words) in [
+        (
+            limits.clone().with_received(256 * 1024),
+            "SELECT repeat('x', 1000) FROM generate_series(1, 1000)".to_owned(),
+            "received as much as it may",
+        ),
+        (
+            limits.with_sent(256 * 1024),
+            format!("SELECT length('{}')", "x".repeat(1_000_000)),
+            "sent as much as it may",
+        ),
+    ] {
+        let host = Host::builder().limits(limits).build()?;
+        let connector = host.load(connector_path("postgres")?).await?;
+        let (config, secrets) = (fixture::config(&database), fixture::secrets(&database));
+        let connected = connector.connect(config, secrets, ConnectOptions::default());
+        let mut connection = connected.await?;
+        let outcome = match connection.query(&sql).await {
+            Ok(rows) => fixture::count(rows).await,
+            Err(error) => Err(error),
+        };
+        let error = outcome.expect_err("it moves on");
+        assert_failure(&error, ErrorKind::TransferLimit, words);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn so_many_connections_are_open_and_no_more() -> Result<()> {
+    let host = Host::builder()
+        .limits(Limits::default().with_connections(2))
+        .build()?;
+    let connector = hostile::connector_in(&host).await?;
+    let first = hostile::connect(&connector).await?;
+    let mut second = hostile::connect(&connector).await?;
+    let error = hostile::connect(&connector).await.expect_err("a third");
+    assert_failure(&error, ErrorKind::ConnectionLimit, "2 connections are open");
+    assert_eq!(second.execute("ping").await?.command, "pong");
+    // A place is given back by the task behind the connection, and is another one's then.
+    first.close().await?;
+    let again = async {
+        while let Err(error) = hostile::connect(&connector).await {
+            assert_eq!(error.kind(), ErrorKind::ConnectionLimit, "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_component_has_at_most_16_mib() -> Result<()> {
     let most = 16 * 1024 * 1024;
     let largest = padded(&hostile::component()?, most)?;
@@ -281,7 +336,10 @@ async fn log_lines_cannot_be_forged() -> Result<()> {
     let capture = Capture::begin();
     let mut scene = Scene::new().await?;
     scene.execute("print a\r\x1b[2Kb").await?;
-    assert!(!capture.text().contains("\x1b[2K"), "{}", capture.text());
+    let log = capture.text();
+    assert!(!log.contains("\x1b[2K"), "{log}");
+    // It is the host that sees to it: not every subscriber does.
+    assert!(log.contains(r"a\r\u{1b}[2Kb"), "{log}");
     Ok(())
 }
 

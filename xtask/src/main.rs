@@ -5,6 +5,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod guests;
+mod mutants;
 mod soak;
 mod test;
 mod vendor_wit;
@@ -50,6 +51,12 @@ enum Task {
     /// whether all rows or none were written. With `mixed`: reads, writes, drops and
     /// network faults at once, for 30 minutes.
     Soak {
+        /// What the program takes: `--help` lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Takes one defence of the sandbox away at a time, and shows the tests that notice.
+    Mutants {
         /// What the program takes: `--help` lists it.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -110,6 +117,7 @@ fn run(task: Task) -> Result<()> {
             },
         ),
         Task::Soak { arguments } => soak::run(&workspace, &arguments),
+        Task::Mutants { arguments } => mutants::run(&workspace, &arguments),
         Task::Guests { check: false } => guests::build(&workspace),
         Task::Guests { check: true } => guests::check(&workspace),
         Task::VendorWit { check: false } => vendor_wit::copy(&workspace),

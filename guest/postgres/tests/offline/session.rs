@@ -271,6 +271,23 @@ fn rows_that_are_not_as_announced_are_a_violation() {
 }
 
 #[test]
+fn rows_that_the_server_counts_otherwise_are_a_violation() {
+    for tag in [&b"SELECT 2\0"[..], b"SELECT 0\0"] {
+        let answer = [
+            described(),
+            message(b'2', b""),
+            message(b'D', ROW),
+            message(b'C', tag),
+            message(b'Z', b"T"),
+            message(b'C', b"ROLLBACK\0"),
+            message(b'Z', b"I"),
+        ]
+        .concat();
+        assert_eq!(ask(vec![answer]).kind(), ErrorKind::Protocol);
+    }
+}
+
+#[test]
 fn a_login_and_a_query_take_as_few_flights_as_they_can() {
     let sasl = message(b'R', b"\x00\x00\x00\x0aSCRAM-SHA-256\x00\x00");
     let challenge = message(b'R', b"\x00\x00\x00\x0bserver-first");
@@ -372,6 +389,11 @@ fn a_commit_without_an_answer_has_an_unknown_outcome() {
         ),
         (vec![copied.clone(), rolled_back], Err(ErrorKind::Other)),
         (vec![copied.clone(), refused], Err(ErrorKind::Constraint)),
+        // More rows than were sent.
+        (
+            vec![[message(b'C', b"COPY 5\0"), message(b'Z', b"T")].concat()],
+            Err(ErrorKind::Protocol),
+        ),
         // Answers that cannot be made out.
         (
             vec![copied.clone(), message(b'C', b"\xff\0")],

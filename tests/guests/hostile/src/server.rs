@@ -131,13 +131,21 @@ impl Server {
     }
 
     /// Tells the server who is there, in the clear: at once, after it was asked for
-    /// encryption and has answered, or in one piece with the request.
+    /// encryption and has answered, or in one piece with the request. Or listens for more than
+    /// the answer.
     pub fn start_in_the_clear(mut self, when: &str) -> Result<String> {
         match when {
             "after" => {
                 self.write(&SSL_REQUEST)?;
                 self.channel.read_wait(1).map_err(lost)?;
                 self.greet()?;
+            }
+            "listening" => {
+                self.write(&SSL_REQUEST)?;
+                let mut heard = 0;
+                while heard < 2 {
+                    heard += self.channel.read_wait(4096).map_err(lost)?.len();
+                }
             }
             "with" => {
                 let user = credentials::reveal("username").map_err(refused)?;

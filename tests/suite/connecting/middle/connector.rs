@@ -20,11 +20,12 @@ async fn a_connector_cannot_leave_encryption_out() -> Result<()> {
         ("startup after", true),
         ("startup with", false),
         ("startup twice", true),
+        ("startup listening", true),
         ("scram password", false),
     ] {
         let middle = Middle::start(|mut client, heard| async move {
             heard.read(&mut client, 4096).await?;
-            client.write_all(b"S").await?;
+            client.write_all(b"S, and more").await?;
             heard.rest(&mut client).await;
             Ok(())
         })

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Middle, acceptor, configuration, refused, request, strict};
+use super::{Middle, acceptor, configuration, impostor, refused, request, strict};
 use crate::assertions::{failure, query, still_works};
 use crate::connecting::Way;
 use crate::connecting::stage::{LOGIN, Stage};
@@ -143,6 +143,41 @@ async fn the_certificate_is_swapped() -> Result<()> {
         let text = error.to_string();
         assert!(text.contains(words), "{kind:?}: {text}");
         middle.heard_only_the_request().await?;
+    }
+    Ok(())
+}
+
+/// A certificate is public: whoever shows it has to have its key.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_certificate_is_shown_without_its_key() -> Result<()> {
+    let stage = Stage::new().await?;
+    let good = stage.certificates.server(ServerCertificate::Good)?;
+    let other = stage.certificates.server(ServerCertificate::WrongName)?;
+    for (acceptor, is_refused) in [
+        (impostor(&good, &other)?, true),
+        (impostor(&good, &good)?, false),
+    ] {
+        for way in strict(&stage) {
+            let acceptor = acceptor.clone();
+            let middle = Middle::start(move |mut client, heard| {
+                let acceptor = acceptor.clone();
+                async move {
+                    request(&mut client, &heard).await?;
+                    client.write_all(b"S").await?;
+                    // Whoever gets as far as this has been believed, and ends it.
+                    acceptor.accept(client).await?;
+                    Ok(())
+                }
+            })
+            .await?;
+            if !is_refused {
+                refused(&middle.on(&way), ErrorKind::ConnectionLost).await?;
+                continue;
+            }
+            let error = refused(&middle.on(&way), ErrorKind::Tls).await?;
+            assert!(error.to_string().contains("cannot be accepted"), "{error}");
+            middle.heard_only_the_request().await?;
+        }
     }
     Ok(())
 }

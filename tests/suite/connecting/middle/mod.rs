@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -199,6 +200,23 @@ fn configuration(identity: &Identity) -> Result<ServerConfig> {
     Ok(ServerConfig::builder()
         .with_no_client_auth()
         .with_single_cert(chain, key)?)
+}
+
+/// One that shows the certificate of `shown` and signs with the key of `own`.
+fn impostor(shown: &Identity, own: &Identity) -> Result<TlsAcceptor> {
+    let chain = CertificateDer::pem_slice_iter(shown.certificate.as_bytes())
+        .collect::<Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes())?;
+    let builder = ServerConfig::builder();
+    let key = builder
+        .crypto_provider()
+        .key_provider
+        .load_private_key(key)?;
+    let certified = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    let config = builder
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certified));
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// A client that trusts the authority.
