@@ -358,65 +358,6 @@ async fn waiting_streams_do_not_stop_each_other() -> Result<()> {
     Scene::new().await?.goes_on().await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_moves_only_so_much() -> Result<()> {
-    let database = fixture::database("limits_moved").await?;
-    let connector = fixture::postgres().await?;
-    let connect = |limits: Limits| {
-        let options = ConnectOptions::default().with_limits(limits);
-        connector.connect(
-            fixture::config(&database),
-            fixture::secrets(&database),
-            options,
-        )
-    };
-    let series = "SELECT repeat('x', 1000) FROM generate_series(1, 1000)";
-    let mut connection = connect(Limits::default().with_received(500_000)).await?;
-    let rows = connection.query(series).await?;
-    let error = fixture::count(rows).await.expect_err("it received more");
-    assert_failure(
-        &error,
-        ErrorKind::TransferLimit,
-        "has received as much as it may in all",
-    );
-    // What arrives together is counted together.
-    let received = connection.receipt().bytes_in;
-    assert!((500_000..1_000_000).contains(&received), "{received}");
-    let error = connection
-        .execute("SELECT 1")
-        .await
-        .expect_err("it goes on");
-    assert_failure(&error, ErrorKind::Closed, "transfer-limit");
-
-    let mut connection = connect(Limits::default().with_sent(100_000)).await?;
-    let long = format!("SELECT length('{}')", "x".repeat(99_000));
-    let rows = connection.query(&long).await?;
-    assert_eq!(fixture::count(rows).await?, 1);
-    let error = connection.execute(&long).await.expect_err("it sent more");
-    assert_failure(
-        &error,
-        ErrorKind::TransferLimit,
-        "has sent as much as it may in all",
-    );
-
-    // The login counts as well, and there the limit is named, too.
-    let error = connect(Limits::default().with_received(100))
-        .await
-        .expect_err("it logs in");
-    assert_failure(
-        &error,
-        ErrorKind::TransferLimit,
-        "has received as much as it may in all",
-    );
-    // By default nobody notices.
-    let mut connection = connect(Limits::default()).await?;
-    assert_eq!(
-        fixture::count(connection.query(series).await?).await?,
-        1_000
-    );
-    Ok(())
-}
-
 #[tokio::test]
 async fn only_so_many_connections_are_open_at_once() -> Result<()> {
     let host = Host::builder()
