@@ -26,8 +26,8 @@ const VARIABLE: &str = "DAGFLUX_MUTANT";
 /// Takes one defence away at a time, and shows the tests that notice.
 #[derive(Parser)]
 struct Arguments {
-    /// Only the mutants with this in their name.
-    filter: Option<String>,
+    /// Only the mutants with one of these in their name.
+    filters: Vec<String>,
     /// Prints the table of defences and their cases, and runs nothing.
     #[arg(long)]
     list: bool,
@@ -49,11 +49,15 @@ fn workspace() -> PathBuf {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let filter = arguments.filter.as_deref().unwrap_or_default();
-    let mutants: Vec<&Mutant> = table::all()
-        .filter(|mutant| mutant.name.contains(filter))
-        .collect();
-    ensure!(!mutants.is_empty(), "no mutant has `{filter}` in its name");
+    let filters = &arguments.filters;
+    let is_meant = |mutant: &&Mutant| {
+        filters.is_empty() || filters.iter().any(|filter| mutant.name.contains(filter))
+    };
+    let mutants: Vec<&Mutant> = table::all().filter(is_meant).collect();
+    ensure!(
+        !mutants.is_empty(),
+        "no mutant has one of {filters:?} in its name"
+    );
     if arguments.list {
         for mutant in mutants {
             println!("{}: {}", mutant.name, mutant.defence);

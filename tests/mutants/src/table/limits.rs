@@ -72,10 +72,7 @@ pub const MUTANTS: &[Mutant] = &[
         find: "broker.limits.handles",
         replace: "10_000_000",
         program: Suite,
-        cases: &[
-            "guests::apart::what_is_leaked_is_counted_over_calls",
-            "guests::handles::handles_and_addresses",
-        ],
+        cases: &["guests::apart::what_is_leaked_is_counted_over_calls"],
     },
     Mutant {
         name: "guest-handles",
