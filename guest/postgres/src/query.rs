@@ -83,17 +83,7 @@ fn judged(error: Error, lost: bool, progress: Progress, atomic: bool) -> Error {
 /// Whether a statement is carried out as a whole or not at all. A procedure, or a command such as
 /// VACUUM, commits on its way; what begins with one of these words cannot.
 fn is_atomic(sql: &str) -> bool {
-    let mut rest = sql.trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-    loop {
-        rest = if let Some(comment) = rest.strip_prefix("--") {
-            comment.split_once('\n').map_or("", |(_, after)| after)
-        } else if rest.starts_with("/*") {
-            after_comment(rest)
-        } else {
-            break;
-        }
-        .trim_start_matches(|c: char| c.is_whitespace() || c == '(');
-    }
+    let rest = beginning(sql, '(');
     let end = rest
         .find(|c: char| !c.is_ascii_alphabetic())
         .unwrap_or(rest.len());
@@ -103,6 +93,26 @@ fn is_atomic(sql: &str) -> bool {
     ]
     .iter()
     .any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// What `sql` says first, after blanks, comments and any number of `passed_over`.
+fn beginning(sql: &str, passed_over: char) -> &str {
+    fn trimmed(text: &str, passed_over: char) -> &str {
+        text.trim_start_matches(|c: char| c.is_whitespace() || c == passed_over)
+    }
+    let mut rest = trimmed(sql, passed_over);
+    loop {
+        rest = if let Some(comment) = rest.strip_prefix("--") {
+            trimmed(
+                comment.split_once('\n').map_or("", |(_, after)| after),
+                passed_over,
+            )
+        } else if rest.starts_with("/*") {
+            trimmed(after_comment(rest), passed_over)
+        } else {
+            return rest;
+        };
+    }
 }
 
 /// What follows the comment that `text` begins with; they nest.
@@ -194,7 +204,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
             | Message::DataRow(_)
             | Message::CopyData(_)
             | Message::CopyDone => {}
-            Message::EmptyQueryResponse => {
+            Message::EmptyQueryResponse if beginning(sql, ';').is_empty() => {
                 outcome = Some(Outcome {
                     command: String::new(),
                     rows: None,
@@ -235,6 +245,14 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
         .with_hint("use `read` or `query` to get rows out, and `insert` to get them in"));
     }
     if !session.is_idle() {
+        let begins =
+            |outcome: &Outcome| matches!(outcome.command.as_str(), "BEGIN" | "START TRANSACTION");
+        // What any other has done, it has done at the end of its own transaction.
+        if !outcome.as_ref().is_none_or(begins) {
+            return Err(outcome_unknown(
+                &session.unexpected("that leaves a transaction open"),
+            ));
+        }
         session.settle()?;
         return Err(Error::new(
             ErrorKind::UnsupportedStatement,
@@ -248,7 +266,15 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
 
 #[cfg(test)]
 mod tests {
-    use super::is_atomic;
+    use super::{beginning, is_atomic};
+
+    #[test]
+    fn what_says_nothing() {
+        for sql in ["", " ;\n; ", "-- nothing", "/* /* ; */ */;--"] {
+            assert_eq!(beginning(sql, ';'), "", "{sql}");
+        }
+        assert_eq!(beginning("; -- x\nSELECT 1", ';'), "SELECT 1");
+    }
 
     #[test]
     fn what_cannot_commit_on_its_way() {

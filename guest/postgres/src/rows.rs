@@ -7,7 +7,7 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::Loss;
 use dagflux_guest::{BatchLimits, Error, Result, ipc, log};
 
 use crate::plan::Plan;
-use crate::protocol::backend::{self, CommandCompleteBody, Message};
+use crate::protocol::backend::{self, Message};
 use crate::protocol::{Violation, frontend};
 use crate::session::{Session, Stopped};
 use crate::sqlstate;
@@ -134,6 +134,8 @@ impl Rows {
         }
         self.pull().map_err(|error| {
             self.state = State::Failed;
+            // A server that has broken the protocol is not asked to stop either.
+            let error = self.session.borrow_mut().broken_by(error);
             match &self.table {
                 Some((schema, table)) => {
                     let session = self.session.borrow();
@@ -176,7 +178,7 @@ impl Rows {
                 (Message::CopyOutResponse(_), Source::CopyHeader) => {}
                 (Message::CopyDone, Source::CopyTrailer) => {}
                 (Message::CommandComplete(body), Source::Portal | Source::CopyTrailer) => {
-                    is_complete(&body, self.count)?;
+                    backend::all_have_come(&body, self.count)?;
                     self.source = Source::Complete;
                 }
                 // The rollback.
@@ -192,20 +194,6 @@ impl Rows {
                 _ => return Err(session.unexpected("among rows")),
             }
         }
-    }
-}
-
-/// Makes sure that all rows have come: the command tag of a SELECT or a COPY ends in how many
-/// there are.
-fn is_complete(body: &CommandCompleteBody, count: u64) -> Result<()> {
-    let outcome = crate::query::outcome(body)?;
-    let told = outcome.command.split(' ').next();
-    match outcome.rows {
-        Some(rows) if rows != count && matches!(told, Some("SELECT" | "COPY")) => {
-            let message = format!("{count} rows, of which the server counts {rows}");
-            Err(Violation::new(message).into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -29,6 +29,9 @@ const READ: usize = 256 * 1024;
 /// A server has nothing to send during an import but remarks and one error.
 const UNEXPECTED: usize = 16 * 1024 * 1024;
 
+/// How much a peer that is to close may say before it does.
+const FAREWELL: usize = 64 * 1024;
+
 /// A channel with its buffers.
 pub struct Stream {
     channel: Box<dyn Channel>,
@@ -201,9 +204,14 @@ impl Stream {
         self.channel.drain()
     }
 
-    /// Waits for the end of the flow and discards what comes before.
+    /// Waits for the end of the flow and discards what comes before, if that is little.
     pub fn finish(&mut self) {
-        while self.channel.read_wait(READ).is_ok() {}
+        let mut left = FAREWELL;
+        while left > 0
+            && let Ok(piece) = self.channel.read_wait(READ)
+        {
+            left = left.saturating_sub(piece.len());
+        }
     }
 
     /// The socket underneath.

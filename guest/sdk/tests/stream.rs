@@ -7,6 +7,43 @@ use std::rc::Rc;
 use dagflux_guest::bindings::wasi::sockets::tcp::TcpSocket;
 use dagflux_guest::{Channel, ChannelError, Interest, Stream};
 
+/// A channel on which there is no end of what comes.
+#[derive(Default)]
+struct Endless(Rc<RefCell<usize>>);
+
+impl Channel for Endless {
+    fn read(&mut self, most: usize) -> Result<Vec<u8>, ChannelError> {
+        self.read_wait(most)
+    }
+
+    fn read_wait(&mut self, most: usize) -> Result<Vec<u8>, ChannelError> {
+        *self.0.borrow_mut() += 1;
+        assert!(*self.0.borrow() < 100, "it reads on and on");
+        Ok(vec![0; most.min(4096)])
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, ChannelError> {
+        Ok(bytes.len())
+    }
+
+    fn wait(&mut self, _: Interest) {}
+
+    fn drain(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+
+    fn socket(&self) -> Option<&TcpSocket> {
+        None
+    }
+}
+
+#[test]
+fn a_peer_that_is_to_close_and_talks_on_is_left() {
+    let reads = Rc::default();
+    Stream::new(Box::new(Endless(Rc::clone(&reads)))).finish();
+    assert_eq!(*reads.borrow(), 16);
+}
+
 /// A channel that delivers given pieces, and takes a few bytes at a time.
 #[derive(Default)]
 struct Pieces {

@@ -278,8 +278,8 @@ fn writes() -> Vec<Case> {
         write(
             "the end of a COPY that has not begun",
             |said| at_start(said, [complete("COPY 100"), ready(b'T')].concat()),
-            WallTimeLimit,
-            "longer than 8 s",
+            Protocol,
+            "where a COPY should begin",
         ),
         write(
             "a row while rows are sent",
@@ -337,6 +337,16 @@ fn writes() -> Vec<Case> {
         )
         .leaving(103),
         write(
+            "a commit that leaves a transaction open",
+            |said| {
+                let answer = [complete("COMMIT"), ready(b'T')].concat();
+                at_commit(said, Deed::Say(answer))
+            },
+            OutcomeUnknown,
+            "in place of the end of a COMMIT",
+        )
+        .leaving(103),
+        write(
             "a commit without an answer",
             |said| at_commit(said, Deed::SayAndClose(Vec::new())),
             OutcomeUnknown,
@@ -388,5 +398,5 @@ async fn copies_that_are_none() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_without_a_proper_answer() -> Result<()> {
-    case::all("servers_writes", writes(), 18).await
+    case::all("servers_writes", writes(), 19).await
 }

@@ -106,6 +106,22 @@ pub fn mechanisms(body: &AuthenticationSaslBody) -> Result<Vec<String>, Violatio
         .collect()?)
 }
 
+/// Makes sure that all rows have come: the command tag of a SELECT or a COPY ends in how many
+/// there are.
+///
+/// # Errors
+/// When there are others, or the tag is no text.
+pub fn all_have_come(body: &CommandCompleteBody, count: u64) -> Result<(), Violation> {
+    let mut parts = body.tag()?.split(' ');
+    let command = parts.next();
+    match parts.next_back().and_then(|rows| rows.parse::<u64>().ok()) {
+        Some(rows) if rows != count && matches!(command, Some("SELECT" | "COPY")) => Err(
+            Violation::new(format!("{count} rows, of which the server counts {rows}")),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// What an error or a notice says, field by field.
 ///
 /// Manual: "Error and Notice Message Fields".
@@ -150,7 +166,10 @@ const FIELD: usize = 64 * 1024;
 
 /// The beginning of a field, as far as it can be read.
 fn readable(value: &[u8]) -> String {
-    match value.get(..FIELD) {
+    // Not in the middle of a character.
+    let is_boundary = |at: &usize| value.get(*at).is_some_and(|byte| byte & 0xc0 != 0x80);
+    let end = (FIELD.saturating_sub(3)..=FIELD).rev().find(is_boundary);
+    match value.get(..end.unwrap_or(FIELD)) {
         Some(beginning) if value.len() > FIELD => {
             let mut text = String::from_utf8_lossy(beginning).into_owned();
             text.push('…');

@@ -1,6 +1,7 @@
 //! Several questions in one flight, and statements that may fail without ending the transaction.
 
 use dagflux_guest::Result;
+use postgres_protocol::message::backend::DataRowBody;
 
 use super::Session;
 use crate::protocol::backend::{self, Message, TextRow};
@@ -25,21 +26,34 @@ impl Session {
     /// # Errors
     /// What the server reports.
     pub fn gather(&mut self) -> Result<Vec<TextRow>> {
-        let mut begun = false;
+        let (mut begun, mut complete) = (false, false);
         let mut rows = Vec::new();
         loop {
             match self.receive()? {
                 Message::ParseComplete => begun = true,
-                Message::DataRow(row) if begun => rows.push(backend::text_row(&row)?),
-                Message::ReadyForQuery(_) if begun || self.outstanding() == 0 => return Ok(rows),
+                Message::DataRow(row) if begun && !complete => rows.push(self.text_row(&row)?),
+                Message::CommandComplete(body) if begun && !complete => {
+                    complete = true;
+                    let count = rows.len() as u64;
+                    backend::all_have_come(&body, count).map_err(|v| self.violated(v))?;
+                }
+                Message::ReadyForQuery(_) if complete => return Ok(rows),
+                Message::ReadyForQuery(_) if begun || self.outstanding() == 0 => {
+                    return Err(self.unexpected("in place of the end of a catalog query"));
+                }
                 Message::ReadyForQuery(_)
                 | Message::BindComplete
                 | Message::RowDescription(_)
-                | Message::DataRow(_)
                 | Message::CommandComplete(_) => {}
+                // A statement that is passed over may have some.
+                Message::DataRow(_) if !begun => {}
                 _ => return Err(self.unexpected("among the rows of a catalog query")),
             }
         }
+    }
+
+    fn text_row(&mut self, row: &DataRowBody) -> Result<TextRow> {
+        backend::text_row(row).map_err(|violation| self.violated(violation))
     }
 
     /// Runs statements of the connector's own, each after those before it, up to the first that
@@ -56,7 +70,7 @@ impl Session {
         self.sync();
         self.flush()?;
         let mut rows = Vec::new();
-        let mut failure = None;
+        let (mut before, mut failure) = (0, None);
         loop {
             let message = self.next_message()?;
             match self.take_aside(message)? {
@@ -67,7 +81,12 @@ impl Session {
                     }
                     failure = Some(self.explain(&report));
                 }
-                Some(Message::DataRow(row)) => rows.push(backend::text_row(&row)?),
+                Some(Message::DataRow(row)) => rows.push(self.text_row(&row)?),
+                Some(Message::CommandComplete(body)) => {
+                    let count = rows.len().saturating_sub(before) as u64;
+                    before = rows.len();
+                    backend::all_have_come(&body, count).map_err(|v| self.violated(v))?;
+                }
                 Some(Message::ReadyForQuery(_)) if self.outstanding() == 0 => {
                     return Ok(match failure {
                         Some(error) => Err(error),
@@ -75,10 +94,7 @@ impl Session {
                     });
                 }
                 Some(
-                    Message::ParseComplete
-                    | Message::BindComplete
-                    | Message::CommandComplete(_)
-                    | Message::ReadyForQuery(_),
+                    Message::ParseComplete | Message::BindComplete | Message::ReadyForQuery(_),
                 )
                 | None => {}
                 Some(_) => return Err(self.unexpected("as the answer to a statement")),

@@ -259,9 +259,17 @@ impl Session {
         self.violated(Violation::new(format!("an unexpected message {place}")))
     }
 
-    pub(super) fn violated(&mut self, violation: Violation) -> Error {
-        let error = Error::from(violation);
-        self.lost = Some(error.clone());
+    /// The failure of an answer that the protocol does not allow.
+    pub fn violated(&mut self, violation: Violation) -> Error {
+        self.broken_by(violation.into())
+    }
+
+    /// Takes note of a failure found in what the server sent. After a violation of the protocol
+    /// the connection is of no use; a value that does not fit leaves it as it is.
+    pub fn broken_by(&mut self, error: Error) -> Error {
+        if error.kind() == ErrorKind::Protocol && self.lost.is_none() {
+            self.lost = Some(error.clone());
+        }
         error
     }
 }

@@ -304,8 +304,9 @@ impl RowDecoder {
             if column.measured {
                 measured = measured.saturating_add(column.builder.buffer_bytes());
                 // Each column may take little more than its share, and there can be many.
-                nested::within("the end of a row", measured.saturating_sub(self.measured))
-                    .map_err(|unfit| column.source.error(&unfit, number))?;
+                if measured.saturating_sub(self.measured) > nested::MOST_BYTES {
+                    return Err(too_large(number));
+                }
             }
         }
         if !rest.is_empty() {
@@ -389,6 +390,17 @@ impl Source {
         .with_attribute("row", row.to_string())
         .with_attribute("value", value)
     }
+}
+
+/// Of a row, as a whole.
+#[cold]
+fn too_large(row: u64) -> Error {
+    let most = nested::MOST_BYTES / (1024 * 1024);
+    let message =
+        format!("row {row} takes more than {most} MiB, which is too large to be handed over");
+    Error::new(ErrorKind::Value, message)
+        .with_hint("leave columns out, or take parts of them in a query")
+        .with_attribute("row", row.to_string())
 }
 
 #[cold]

@@ -18,7 +18,7 @@ const MOST_DIMENSIONS: usize = 6;
 
 /// The most bytes that the parts of a column, or the columns of a row, may come to. Text can be much longer than what
 /// arrives: `1e131071` is ten bytes.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Bytes of a value that are still to be read.
 struct Reader<'a>(&'a [u8]);

@@ -300,7 +300,14 @@ fn copy(session: &mut Session, begun: &mut Begun) -> Result<()> {
         {
             Message::CopyInResponse(_) => break,
             Message::DataRow(row) => {
-                *transaction = backend::text_row(&row)?.into_iter().next().flatten();
+                let told = backend::text_row(&row).map_err(|v| session.violated(v))?;
+                // It becomes part of a statement that a person is told to run.
+                let number = |text: String| text.parse::<u64>().ok();
+                *transaction = told.into_iter().next().flatten().and_then(number);
+            }
+            // With nothing outstanding, the COPY has ended before it began.
+            Message::ReadyForQuery(_) if session.outstanding() == 0 => {
+                return Err(session.unexpected("where a COPY should begin"));
             }
             Message::RowDescription(_)
             | Message::ReadyForQuery(_)

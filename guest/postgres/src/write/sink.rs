@@ -38,7 +38,7 @@ pub struct Begun {
     pub upsert: Option<Upsert>,
     pub dry_run: bool,
     /// The number of the transaction, by which the server tells later what became of it.
-    pub transaction: Option<String>,
+    pub transaction: Option<u64>,
     pub deleted: u64,
     pub statements: Vec<String>,
     pub remarks: Vec<String>,
@@ -170,7 +170,7 @@ impl Sink {
             return session.settle();
         }
         self.begun.statements.push("COMMIT".into());
-        commit(&mut session, self.begun.transaction.as_deref())
+        commit(&mut session, self.begun.transaction)
             .map_err(|error| violation::explained(&mut session, subject(&self.begun), error))
     }
 
@@ -209,7 +209,7 @@ fn rows_taken(session: &mut Session) -> Result<u64> {
 
 /// Commits. Only the server's own word that it did not is a failure with a known outcome: once
 /// the COMMIT is on its way, an answer that cannot be made out tells nothing of it.
-fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
+fn commit(session: &mut Session, transaction: Option<u64>) -> Result<()> {
     session.simple("COMMIT")?;
     let unknown = |error: Error| outcome_unknown(&error, transaction);
     let mut ended = None;
@@ -225,7 +225,7 @@ fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
         }
     }
     match ended.as_deref() {
-        Some("COMMIT") => Ok(()),
+        Some("COMMIT") if session.is_idle() => Ok(()),
         Some("ROLLBACK") => Err(Error::new(
             ErrorKind::Other,
             "the server rolled the write back instead of committing it",
@@ -238,14 +238,14 @@ fn commit(session: &mut Session, transaction: Option<&str>) -> Result<()> {
 }
 
 /// The failure of a commit whose answer was lost, with the way to the answer.
-fn outcome_unknown(error: &Error, transaction: Option<&str>) -> Error {
+fn outcome_unknown(error: &Error, transaction: Option<u64>) -> Error {
     let unknown = crate::query::outcome_unknown(error);
     match transaction {
         Some(number) => unknown
             .with_hint(format!(
                 "connect again and run SELECT txid_status({number}): \"committed\" means that all rows are there, \"aborted\" that none are; while it says \"in progress\", ask again; write again only after \"aborted\""
             ))
-            .with_attribute("transaction", number),
+            .with_attribute("transaction", number.to_string()),
         None => unknown,
     }
 }

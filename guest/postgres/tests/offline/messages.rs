@@ -163,3 +163,21 @@ fn a_report_has_its_fields_by_what_they_mean() {
     assert_eq!(report.position, None);
     assert!(!report.is_fatal());
 }
+
+#[test]
+fn a_long_report_is_cut_between_characters() {
+    for lead in 0..4 {
+        let text = format!("{}{}", "x".repeat(lead), "\u{1f40d}".repeat(20_000));
+        let bytes = error_response(&[(b'M', &text)]);
+        let Ok(Split::Frame(frame)) = frame::split(&bytes) else {
+            panic!("a frame");
+        };
+        let Ok(backend::Message::ErrorResponse(body)) = backend::parse(frame) else {
+            panic!("an error");
+        };
+        let message = backend::report(body.fields()).expect("fields").message;
+        let kept = message.strip_suffix('…').expect("cut short");
+        assert!(text.starts_with(kept), "{lead}");
+        assert!(kept.len() > 64 * 1024 - 4, "{lead}");
+    }
+}

@@ -300,9 +300,9 @@ fn a_row_whose_values_grow_is_refused_before_they_fill_the_memory() {
     assert_eq!(error.kind(), ErrorKind::Value);
     assert_eq!(
         error.message(),
-        "the column \"c\" holds the end of a row of more than 64 MiB, which is too large to be handed over (row 1)"
+        "row 1 takes more than 64 MiB, which is too large to be handed over"
     );
     let hint = error.as_record().hint.as_deref();
-    let expected = "leave the column out, or take parts of it in a query";
+    let expected = "leave columns out, or take parts of them in a query";
     assert_eq!(hint, Some(expected));
 }

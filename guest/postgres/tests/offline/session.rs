@@ -1,6 +1,6 @@
 //! A session with a peer that does not behave.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -270,6 +270,115 @@ fn rows_that_are_not_as_announced_are_a_violation() {
     assert_eq!(ask(vec![long]).kind(), ErrorKind::Value);
 }
 
+/// There is nothing to stop any more, and nobody to believe.
+#[test]
+fn a_server_that_broke_the_protocol_is_not_asked_for_more() {
+    for (rows, count) in [
+        (
+            &b"\x00\x02\x00\x00\x00\x04\x00\x00\x00\x05"[..],
+            "SELECT 1\0",
+        ),
+        (ROW, "SELECT 2\0"),
+    ] {
+        let answer = [
+            described(),
+            message(b'2', b""),
+            message(b'D', rows),
+            message(b'C', count.as_bytes()),
+        ];
+        let (session, told) = open([welcome(), answer.concat()]);
+        let mut session = session.expect("a session");
+        let dialled = Rc::new(Cell::new(0));
+        let dials = Rc::clone(&dialled);
+        session.set_dial(Box::new(move || {
+            dials.set(dials.get() + 1);
+            Ok(Script::speaking([]).0)
+        }));
+        let session = Rc::new(RefCell::new(session));
+        let mut rows = rows_of_query(&session, "SELECT 1", LIMITS).expect("rows");
+        let error = rows.next_batch().expect_err("a violation");
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let before = told.borrow().len();
+        drop(rows);
+        assert!(session.borrow().is_lost());
+        assert_eq!((dialled.get(), told.borrow().len()), (0, before));
+    }
+}
+
+/// What the catalog says would otherwise be believed with a row less, or one twice.
+#[test]
+fn rows_of_the_catalog_are_counted() {
+    let column = row_of(&["n", "23", "-1", "f", "", ""]);
+    let begun = [message(b'C', b"BEGIN\0"), message(b'Z', b"T")].concat();
+    for (rows, count, words) in [
+        (
+            column.repeat(2),
+            "SELECT 1",
+            "2 rows, of which the server counts 1",
+        ),
+        (
+            column.clone(),
+            "SELECT 2",
+            "1 rows, of which the server counts 2",
+        ),
+        (column, "", "in place of the end of a catalog query"),
+    ] {
+        let end = match count {
+            "" => Vec::new(),
+            count => message(b'C', format!("{count}\0").as_bytes()),
+        };
+        let answer = [
+            begun.clone(),
+            message(b'1', b""),
+            message(b'2', b""),
+            rows,
+            end,
+            message(b'Z', b"T"),
+        ];
+        let (session, _) = open([welcome(), answer.concat()]);
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+        let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
+        let error = insert(&session, None, "t", &schema, false)
+            .err()
+            .expect("a violation");
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert!(error.message().contains(words), "{error}");
+        assert!(session.borrow().is_lost());
+    }
+}
+
+/// The number becomes part of a statement that a person is told to run.
+#[test]
+fn the_number_of_a_transaction_is_a_number() {
+    for (number, is_told) in [("4711", true), ("1); DROP TABLE t --", false), ("", false)] {
+        let told = [
+            message(b'T', b"\x00\x01t\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x14\x00\x08\xff\xff\xff\xff\x00\x00"),
+            row_of(&[number]),
+            message(b'C', b"SELECT 1\0"),
+            message(b'Z', b"T"),
+            message(b'G', b"\x01\x00\x01\x00\x01"),
+        ];
+        let copied = [message(b'C', b"COPY 0\0"), message(b'Z', b"T")].concat();
+        let (session, _) = open([welcome(), column_of_the_table(), told.concat(), copied]);
+        let session = Rc::new(RefCell::new(session.expect("a session")));
+        let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+        let schema = dagflux_guest::ipc::schema_message(&schema).expect("a schema");
+        let mut sink = insert(&session, None, "t", &schema, false).expect("a sink");
+        let error = sink.finish().expect_err("no answer to the COMMIT");
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+        let record = error.as_record();
+        let hint = record.hint.clone().unwrap_or_default();
+        assert_eq!(hint.contains("txid_status(4711)"), is_told, "{hint}");
+        assert!(!hint.contains("DROP"), "{hint}");
+        let attributes = &record.attributes;
+        assert_eq!(
+            attributes.iter().any(|(name, _)| name == "transaction"),
+            is_told
+        );
+    }
+}
+
 #[test]
 fn rows_that_the_server_counts_otherwise_are_a_violation() {
     for tag in [&b"SELECT 2\0"[..], b"SELECT 0\0"] {
@@ -330,11 +439,15 @@ fn row_of(values: &[&str]) -> Vec<u8> {
 
 /// The answer to a question with rows.
 fn answered(rows: Vec<u8>) -> Vec<u8> {
+    let command: &[u8] = match rows.is_empty() {
+        true => b"SELECT 0\0",
+        false => b"SELECT 1\0",
+    };
     [
         message(b'1', b""),
         message(b'2', b""),
         rows,
-        message(b'C', b"SELECT 1\0"),
+        message(b'C', command),
         message(b'Z', b"T"),
     ]
     .concat()
