@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::Result;
-use dagflux_host::{Digest, Error, ErrorKind, Permissions, SigningKey, Trust};
+use dagflux_host::{Digest, Error, ErrorKind, Permissions, Registry, SigningKey, Trust};
 use dagflux_test_support::test_guest_path;
 use minisign::KeyPair;
 
@@ -96,6 +96,21 @@ async fn what_is_not_signed_is_not_loaded() -> Result<()> {
     std::fs::write(&path, padded(&component, component.len() + 100)?)?;
     let error = refused(&path, &trust).await;
     assert_failure(&error, ErrorKind::Untrusted, "not signed with the key");
+    Ok(())
+}
+
+/// A connector that is replaced while the host runs is held to the same.
+#[tokio::test]
+async fn a_registered_connector_gives_way_to_the_trusted_only() -> Result<()> {
+    let registry = Registry::new(fixture::host().clone());
+    let path = test_guest_path("hostile")?;
+    let honest = Trust::new().with_digest(Digest::of(&hostile::component()?));
+    assert!(registry.load_trusted("db", &path, &honest).await?.is_none());
+    let other = Trust::new().with_digest(Digest::of(b"another"));
+    let error = registry.load_trusted("db", &path, &other).await;
+    let error = error.expect_err("it is registered");
+    assert_failure(&error, ErrorKind::Untrusted, "not the pinned one");
+    assert!(registry.connector("db").is_some());
     Ok(())
 }
 

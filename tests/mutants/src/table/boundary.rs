@@ -75,7 +75,7 @@ pub const MUTANTS: &[Mutant] = &[
         defence: "a batch has the columns of its schema",
         file: "host/src/ipc.rs",
         after: "",
-        find: "columns != wanted || buffers().count() != parts",
+        find: "shape.nodes.next().is_some() || buffers().count() != shape.buffers",
         replace: "false",
         program: Suite,
         cases: &["sandbox::batches_that_are_none_are_refused"],
@@ -85,7 +85,7 @@ pub const MUTANTS: &[Mutant] = &[
         defence: "no type shows the same bytes any number of times",
         file: "host/src/ipc.rs",
         after: "",
-        find: "Some((field.clone(), unfit(field.data_type())?))",
+        find: "Some((field.clone(), unfit(field.data_type(), false)?))",
         replace: "None",
         program: Suite,
         cases: &[

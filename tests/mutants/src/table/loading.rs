@@ -129,10 +129,13 @@ pub const MUTANTS: &[Mutant] = &[
         defence: "a key that others can read is none",
         file: "host/src/cache.rs",
         after: "",
-        find: "file.metadata()?.mode() & 0o077 == 0",
-        replace: "true",
+        find: "metadata.mode() & others != 0",
+        replace: "false",
         program: Suite,
-        cases: &["compiling::a_key_that_others_can_read_is_refused"],
+        cases: &[
+            "compiling::a_key_that_others_can_read_is_refused",
+            "compiling::a_compiled_component_that_others_can_write_to_is_not_loaded",
+        ],
     },
     Mutant {
         name: "cache-folder-private",

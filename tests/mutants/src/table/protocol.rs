@@ -60,10 +60,10 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "rows-counted",
         defence: "all rows have come that the server counts",
-        file: "guest/postgres/src/rows.rs",
+        file: "guest/postgres/src/protocol/backend.rs",
         after: "",
-        find: r#"rows != count && matches!(told, Some("SELECT" | "COPY"))"#,
-        replace: "rows == u64::MAX && count == rows && told.is_none()",
+        find: r#"matches!(command, Some("SELECT" | "COPY"))"#,
+        replace: "command.is_none()",
         program: Offline,
         cases: &["session::rows_that_the_server_counts_otherwise_are_a_violation"],
     },
