@@ -373,14 +373,18 @@ mod tests {
             types.extend([0x60, 0, 0].repeat(count));
             (1, types)
         };
-        // In one section, in several, and in one group of a section.
-        let groups = (1, [vec![1, 0x4e], types(100_001).1].concat());
-        for sections in [
-            &[types(100_001)][..],
-            &[types(60_000), types(60_000)],
-            &[groups],
+        // In one place, in several modules, and in one group of a place.
+        let several = [
+            module(&[types(60_000)]),
+            module(&[types(60_000)]).split_off(8),
+        ];
+        let group = (1, [vec![1, 0x4e], types(100_001).1].concat());
+        for component in [
+            module(&[types(100_001)]),
+            several.concat(),
+            module(&[group]),
         ] {
-            assert_eq!(permit(&module(sections)), Err(TooMuch::Declarations));
+            assert_eq!(permit(&component), Err(TooMuch::Declarations));
         }
     }
 
