@@ -1,11 +1,13 @@
 //! Ctrl-C and SIGTERM: the server is told to stop, and nothing half done stays.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use dagflux_host::Canceller;
+use dagflux_host::{Canceller, ErrorKind};
+use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -15,7 +17,8 @@ use crate::output::error;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The same for work that has changed nothing for good and cannot any more: it may be waiting for
-/// rows from a pipe, and so does the server, which looks at no request meanwhile.
+/// rows from a pipe, and so does the server, which looks at no request meanwhile. It begins when
+/// the first request was delivered, or could not be: a server that has not had one goes on.
 const BRIEF: Duration = Duration::from_millis(300);
 
 /// How long the work gets to end before the server is told again: a request that arrives between
@@ -34,7 +37,7 @@ pub async fn or_interrupt<T>(
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
     let told = || PATIENCE;
-    or_stop(canceller.map(cancel), work, told, Failure::interrupted).await
+    or_stop(canceller.map(asking), work, told, Failure::interrupted).await
 }
 
 /// Like [`or_interrupt`], for work that changes the database: what is not known
@@ -47,8 +50,8 @@ pub async fn or_interrupt_change<T>(
     canceller: Canceller,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
-    let cancel = Some(cancel(canceller));
-    or_stop(cancel, work, || PATIENCE, Failure::outcome_unknown).await
+    let ask = Some(asking(canceller));
+    or_stop(ask, work, || PATIENCE, Failure::outcome_unknown).await
 }
 
 /// Like [`or_interrupt`], for work that changes the database with its last step, which it takes
@@ -69,7 +72,7 @@ pub async fn or_interrupt_commit<T>(
         true => BRIEF,
         false => PATIENCE,
     };
-    or_stop(Some(cancel(canceller)), work, told, abandoned).await
+    or_stop(Some(asking(canceller)), work, told, abandoned).await
 }
 
 /// Which came first: the last step of a change, or the wish to stop.
@@ -119,28 +122,38 @@ impl Commit {
     }
 }
 
-/// Tells the server to stop, for as long as it is waited for.
-async fn cancel(canceller: Canceller) {
-    again_and_again(async || canceller.cancel().await).await;
+/// Asks the server to stop, each time it is called.
+fn asking(canceller: Canceller) -> impl AsyncFn() -> dagflux_host::Result<()> {
+    async move || canceller.cancel().await
 }
 
-/// Asks until nobody waits any more; says once if that did not work.
-async fn again_and_again(ask: impl AsyncFn() -> dagflux_host::Result<()>) {
+/// Asks until nobody waits any more; says once if that did not work. `asked` is told of the first
+/// that was delivered, or failed.
+async fn again_and_again(
+    ask: impl AsyncFn() -> dagflux_host::Result<()>,
+    asked: &Notify,
+) -> Infallible {
     let mut told = false;
     loop {
-        if let Err(error) = ask().await
-            && !std::mem::replace(&mut told, true)
-        {
-            tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+        if let Err(error) = ask().await {
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(kind = %error.kind(), "the server could not be told to cancel");
+            }
+            // There is nothing to ask with, and there will not be.
+            if error.kind() == ErrorKind::Unsupported {
+                asked.notify_one();
+                return pending().await;
+            }
         }
+        asked.notify_one();
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-/// `told` is called when the work is told to stop, and gives how long it gets to; `abandoned` is the failure of work that did
-/// not end then.
+/// `told` is called when the work is told to stop, and gives how long it gets to once the server
+/// was asked; `abandoned` is the failure of work that did not end then.
 async fn or_stop<T>(
-    cancel: Option<impl Future<Output = ()>>,
+    ask: Option<impl AsyncFn() -> dagflux_host::Result<()>>,
     work: impl Future<Output = anyhow::Result<T>>,
     told: impl Fn() -> Duration,
     abandoned: impl Fn() -> Failure,
@@ -153,20 +166,21 @@ async fn or_stop<T>(
         result = &mut work => return result,
     };
     tracing::info!("interrupted; cancelling on the server");
-    let Some(cancel) = cancel else {
+    let Some(ask) = ask else {
         return Err(Failure::interrupted().into());
     };
-    // The cancel and the end of the work go on together: the work has to
-    // read what the server says to the cancel.
-    let cancel = async {
-        cancel.await;
-        std::future::pending::<()>().await;
-    };
+    let asked = Notify::new();
+    let given_up = tokio::time::timeout(PATIENCE, async {
+        asked.notified().await;
+        tokio::time::sleep(patience).await;
+    });
+    // The requests and the end of the work go on together: the work has to
+    // read what the server says to them.
     tokio::select! {
         result = &mut work => result.map_err(stopped),
-        () = cancel => Err(abandoned().into()),
+        never = again_and_again(ask, &asked) => match never {},
         () = signal() => Err(abandoned().into()),
-        () = tokio::time::sleep(patience) => Err(abandoned().into()),
+        _ = given_up => Err(abandoned().into()),
     }
 }
 
@@ -216,12 +230,12 @@ mod tests {
             commit.begin()?;
             Ok("committed")
         };
-        let cancel = Some(std::future::ready(()));
+        let ask = Some(async || Ok(()));
         let told = || {
             commit.stop();
             PATIENCE
         };
-        let result = or_stop(cancel, work, told, Failure::outcome_unknown).await;
+        let result = or_stop(ask, work, told, Failure::outcome_unknown).await;
         assert_eq!(error::exit(&result.unwrap_err()), Some(Exit::Interrupted));
         assert!(commit.check().is_err());
     }
@@ -230,17 +244,19 @@ mod tests {
     #[tokio::test]
     async fn it_is_asked_until_the_work_ends() {
         let asked = AtomicU8::new(0);
-        let asking = again_and_again(async || {
+        let first = Notify::new();
+        let ask = async || {
             asked.fetch_add(1, Ordering::SeqCst);
             Ok(())
-        });
+        };
+        let asking = again_and_again(ask, &first);
         let work = async {
             while asked.load(Ordering::SeqCst) < 3 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::select! {
-            () = asking => panic!("it gave up"),
+            never = asking => match never {},
             () = work => {}
         }
         assert_eq!(asked.load(Ordering::SeqCst), 3);
