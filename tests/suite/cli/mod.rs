@@ -172,7 +172,8 @@ impl Desk {
             names.push(entry?.file_name().to_string_lossy().into_owned());
         }
         names.retain(|name| {
-            !["connections.toml", "grants.toml", "password"].contains(&name.as_str())
+            let own = ["connections.toml", "grants.toml", "grants.lock", "password"];
+            !own.contains(&name.as_str())
         });
         names.sort();
         Ok(names)
