@@ -3,15 +3,13 @@
 use std::env;
 use std::fs;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use dagflux_host::{Connection, Connector};
-use dagflux_test_support::{Server, ServerOptions};
+use dagflux_test_support::{Footprint, Server, ServerOptions};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::runtime::Handle;
-use tokio::time::sleep;
 
 use crate::product::{self, Address};
 use crate::report::Report;
@@ -30,9 +28,6 @@ const OTHER_FILES: usize = 50;
 
 /// The most that an idle one may add to the host's memory, in KiB.
 const MEMORY_BAR: f64 = 1024.0;
-
-/// How long closed connections may take to be gone.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// What was measured.
 #[derive(Deserialize, Serialize)]
@@ -92,17 +87,18 @@ pub(crate) async fn probe() -> Result<()> {
     let start = Instant::now();
     let connections = open(&connector, &address, CONNECTIONS).await?;
     let opened = start.elapsed();
-    let memory = Footprint::now()?.memory - before.memory;
+    let memory = added_to(&before)?;
 
     let start = Instant::now();
     let connections = query(connections).await?;
     let queried = start.elapsed();
-    let memory_used = Footprint::now()?.memory - before.memory;
+    let memory_used = added_to(&before)?;
 
     let start = Instant::now();
     close(connections).await?;
     let closed = start.elapsed();
-    before.is_back().await?;
+    // What an allocator keeps is none of a connection.
+    before.is_back(u64::MAX).await?;
 
     let figures = Figures {
         opened: memory / CONNECTIONS as f64,
@@ -148,42 +144,10 @@ async fn close(connections: Vec<Connection>) -> Result<()> {
         .await
 }
 
-/// What this process holds.
-#[derive(Debug)]
-struct Footprint {
-    descriptors: usize,
-    tasks: usize,
-    /// Resident, in KiB.
-    memory: f64,
-}
-
-impl Footprint {
-    fn now() -> Result<Self> {
-        let pages = fs::read_to_string("/proc/self/statm")
-            .context("what a process holds is read from /proc, which only Linux has")?;
-        let resident = pages.split(' ').nth(1).context("no resident pages")?;
-        Ok(Self {
-            descriptors: fs::read_dir("/proc/self/fd")?.count(),
-            tasks: Handle::current().metrics().num_alive_tasks(),
-            memory: resident.parse::<f64>()? * 4.0,
-        })
-    }
-
-    /// Waits until no more descriptors and tasks are held than these.
-    async fn is_back(&self) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            let now = Self::now()?;
-            if now.descriptors <= self.descriptors && now.tasks <= self.tasks {
-                return Ok(());
-            }
-            ensure!(
-                start.elapsed() < DEADLINE,
-                "left behind: {self:?} became {now:?}"
-            );
-            sleep(Duration::from_millis(10)).await;
-        }
-    }
+/// How much memory is in use beside what was, in KiB.
+fn added_to(before: &Footprint) -> Result<f64> {
+    let now = Footprint::now()?;
+    Ok((now.memory as f64 - before.memory as f64) / 1024.0)
 }
 
 /// Fails early, and says what to do, where the system does not permit as many files.

@@ -1,9 +1,9 @@
 //! One running copy of a connector, and the supervision of every call into it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use wasmtime::component::{ResourceAny, ResourceTableError};
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
@@ -18,7 +18,10 @@ use crate::error::{Error, ErrorKind, Result, Wasmtime};
 use crate::host::HostInner;
 use crate::policy::limits::Exceeded;
 use crate::state::State;
-use crate::turns;
+use crate::turns::Turns;
+
+/// Time that is left and not worth a timer.
+const NOTHING: Duration = Duration::from_millis(1);
 
 /// An instance in its store.
 pub(crate) struct Instance {
@@ -33,6 +36,7 @@ pub(crate) struct Watch {
     host: Arc<HostInner>,
     broker: Arc<Broker>,
     stopwatch: Arc<Stopwatch>,
+    turns: Arc<Turns>,
     log: Log,
 }
 
@@ -52,6 +56,7 @@ impl Instance {
             host: host.clone(),
             broker,
             stopwatch: state.stopwatch.clone(),
+            turns: state.turns.clone(),
             log,
         };
         let mut store = Store::new(&host.sandbox.engine, state);
@@ -72,12 +77,7 @@ impl Instance {
             if worked > state.broker.limits.guest_time {
                 return Err(Exceeded::GuestTime.into());
             }
-            let (turns, stopwatch) = (state.turns.clone(), state.stopwatch.clone());
-            let pause: BoxFuture<'static, ()> = if worked > turns::FREE {
-                Box::pin(async move { stopwatch.hold(turns.next().await) })
-            } else {
-                Box::pin(tokio::task::yield_now())
-            };
+            let pause = Box::pin(tokio::task::yield_now());
             Ok(UpdateDeadline::YieldCustom(1, pause))
         });
         let bindings = watch
@@ -157,11 +157,11 @@ impl Watch {
     ) -> Result<T> {
         let _ticking = self.host.sandbox.tick();
         self.log.begin_call();
-        let call = self.host.sandbox.turns.with(self.stopwatch.time(call));
-        match timeout(wall_time, call).await {
+        let call = self.stopwatch.time(&self.turns, call);
+        match self.within(wall_time, call).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(self.fault(error).with_redactor(self.broker.redactor())),
-            Err(_) => Err(Error::new(
+            Err(()) => Err(Error::new(
                 ErrorKind::WallTimeLimit,
                 format!(
                     "the call took longer than {} and was ended",
@@ -169,6 +169,23 @@ impl Watch {
                 ),
             )
             .with_hint("give the statement a time limit of its own, or raise `Limits::wall_time`")),
+        }
+    }
+
+    /// Waits for so long, and as much longer as others kept the call from working.
+    async fn within<T>(&self, time: Duration, call: impl Future<Output = T>) -> Result<T, ()> {
+        let mut call = pin!(call);
+        let (mut left, mut added) = (time, Duration::ZERO);
+        loop {
+            if let Ok(done) = timeout(left, &mut call).await {
+                return Ok(done);
+            }
+            let waited = self.stopwatch.waited();
+            left = waited.saturating_sub(added);
+            if left < NOTHING {
+                return Err(());
+            }
+            added = waited;
         }
     }
 

@@ -134,8 +134,10 @@ async fn giving_up_stops_any_work() -> Result<()> {
     let scene = Scene::new("cancel_work").await?;
     let holder = scene.database.sql().await?;
     holder
-        .batch_execute("CREATE TABLE held (n int); BEGIN; LOCK TABLE held")
+        .batch_execute("CREATE TABLE held (n int); GRANT ALL ON held TO dagflux")
         .await?;
+    // What is sent along with BEGIN would be part of its transaction.
+    holder.batch_execute("BEGIN; LOCK TABLE held").await?;
     let mut connection = scene.connect().await?;
     const ROWS: &str = "generate_series(1, 100000000) n";
     for (changes, sql) in [

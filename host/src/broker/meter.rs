@@ -4,11 +4,13 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+
 use crate::policy::limits::{Limits, MovedAll};
-use crate::turns::Turn;
+use crate::turns::{FREE, Turn, Turns};
 
 /// Counts what one connection uses, over all its instances.
 #[derive(Debug)]
@@ -145,13 +147,45 @@ fn within(used: u64, limit: u64, reached: MovedAll) -> Result<(), MovedAll> {
 #[derive(Debug)]
 pub struct Stopwatch {
     origin: Instant,
-    /// Nanoseconds worked within the current call, up to the last poll.
-    call: AtomicU64,
-    /// When the current poll began, in nanoseconds since `origin`; 0 outside.
-    polling: AtomicU64,
+    worked: Timer,
+    /// The time that was spent waiting for a turn.
+    waited: Timer,
     meter: Arc<Meter>,
-    /// A turn that was granted, which ends with the poll.
-    turn: Mutex<Option<Turn>>,
+}
+
+/// Time within the current call, in nanoseconds.
+#[derive(Debug, Default)]
+struct Timer {
+    /// What has ended.
+    sum: AtomicU64,
+    /// When what is under way began, since the stopwatch's origin; 0 outside.
+    since: AtomicU64,
+}
+
+impl Timer {
+    fn reset(&self) {
+        self.sum.store(0, Relaxed);
+        self.since.store(0, Relaxed);
+    }
+
+    fn begin(&self, now: u64) {
+        self.since.store(now, Relaxed);
+    }
+
+    /// How long that was.
+    fn end(&self, now: u64) -> u64 {
+        let took = now.saturating_sub(self.since.swap(0, Relaxed));
+        self.sum.fetch_add(took, Relaxed);
+        took
+    }
+
+    fn at(&self, now: u64) -> Duration {
+        let under_way = match self.since.load(Relaxed) {
+            0 => 0,
+            began => now.saturating_sub(began),
+        };
+        Duration::from_nanos(self.sum.load(Relaxed).saturating_add(under_way))
+    }
 }
 
 impl Stopwatch {
@@ -159,10 +193,9 @@ impl Stopwatch {
     pub fn new(meter: Arc<Meter>) -> Self {
         Self {
             origin: Instant::now(),
-            call: AtomicU64::new(0),
-            polling: AtomicU64::new(0),
+            worked: Timer::default(),
+            waited: Timer::default(),
             meter,
-            turn: Mutex::default(),
         }
     }
 
@@ -172,34 +205,30 @@ impl Stopwatch {
             .max(1)
     }
 
-    fn turn(&self) -> MutexGuard<'_, Option<Turn>> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps a turn until the poll that is under way has ended, so that no one waits with it.
-    pub fn hold(&self, turn: Turn) {
-        *self.turn() = Some(turn);
-    }
-
     /// Time worked within the current call, up to now.
     pub fn call_time(&self) -> Duration {
-        let polling = match self.polling.load(Relaxed) {
-            0 => 0,
-            began => self.now().saturating_sub(began),
-        };
-        Duration::from_nanos(self.call.load(Relaxed).saturating_add(polling))
+        self.worked.at(self.now())
     }
 
-    /// Counts the time `call` spends working, as a call of its own.
+    /// Time within the current call that it was kept from working by others, up to now.
+    pub fn waited(&self) -> Duration {
+        self.waited.at(self.now())
+    }
+
+    /// Counts the time `call` spends working, as a call of its own. Once it has worked for long,
+    /// it works in turns.
     ///
     /// A future works while it is polled, and waits otherwise: so a guest that
     /// waits for its server costs nothing, and a guest that keeps the host busy
     /// with calls is charged for the host's work, too.
-    pub async fn time<F: Future>(&self, call: F) -> F::Output {
-        self.call.store(0, Relaxed);
+    pub async fn time<F: Future>(&self, turns: &Arc<Turns>, call: F) -> F::Output {
+        self.worked.reset();
+        self.waited.reset();
         Timed {
             call: pin!(call),
             stopwatch: self,
+            turns,
+            waiting: None,
         }
         .await
     }
@@ -208,6 +237,22 @@ impl Stopwatch {
 struct Timed<'a, F> {
     call: Pin<&'a mut F>,
     stopwatch: &'a Stopwatch,
+    turns: &'a Arc<Turns>,
+    waiting: Option<BoxFuture<'static, Turn>>,
+}
+
+impl<F> Timed<'_, F> {
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Turn> {
+        let stopwatch = self.stopwatch;
+        let waiting = self.waiting.get_or_insert_with(|| {
+            stopwatch.waited.begin(stopwatch.now());
+            Box::pin(self.turns.clone().next())
+        });
+        let turn = ready!(waiting.as_mut().poll(context));
+        stopwatch.waited.end(stopwatch.now());
+        self.waiting = None;
+        Poll::Ready(turn)
+    }
 }
 
 impl<F: Future> Future for Timed<'_, F> {
@@ -215,13 +260,15 @@ impl<F: Future> Future for Timed<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let stopwatch = self.stopwatch;
-        let began = stopwatch.now();
-        stopwatch.polling.store(began, Relaxed);
+        // A turn ends with the poll, so that no one waits with it; and whoever comes back from
+        // waiting, were it for nothing, needs another.
+        let (_turn, _work) = match stopwatch.call_time() > FREE {
+            true => (Some(ready!(self.poll_turn(context))), None),
+            false => (None, Some(self.turns.work())),
+        };
+        stopwatch.worked.begin(stopwatch.now());
         let polled = self.call.as_mut().poll(context);
-        let worked = stopwatch.now().saturating_sub(began);
-        stopwatch.polling.store(0, Relaxed);
-        *stopwatch.turn() = None;
-        stopwatch.call.fetch_add(worked, Relaxed);
+        let worked = stopwatch.worked.end(stopwatch.now());
         stopwatch.meter.total.worked.fetch_add(worked, Relaxed);
         polled
     }
@@ -235,8 +282,9 @@ mod tests {
     async fn work_counts_and_waiting_does_not() {
         let meter = Arc::<Meter>::default();
         let stopwatch = Stopwatch::new(meter.clone());
+        let turns = Arc::default();
         stopwatch
-            .time(tokio::time::sleep(Duration::from_millis(80)))
+            .time(&turns, tokio::time::sleep(Duration::from_millis(80)))
             .await;
         assert!(
             stopwatch.call_time() < Duration::from_millis(40),
@@ -244,7 +292,7 @@ mod tests {
             stopwatch.call_time()
         );
         stopwatch
-            .time(async {
+            .time(&turns, async {
                 std::thread::sleep(Duration::from_millis(30));
                 assert!(stopwatch.call_time() >= Duration::from_millis(30));
                 tokio::task::yield_now().await;
@@ -253,5 +301,32 @@ mod tests {
             .await;
         assert!(stopwatch.call_time() >= Duration::from_millis(60));
         assert!(meter.usage().worked >= stopwatch.call_time());
+    }
+    /// Also one that waits for nothing in between.
+    #[tokio::test]
+    async fn whoever_has_worked_for_long_needs_a_turn_for_all_further_work() {
+        let stopwatch = Stopwatch::new(Arc::default());
+        let turns = Arc::<Turns>::default();
+        let steps = AtomicU64::new(0);
+        let call = stopwatch.time(&turns, async {
+            std::thread::sleep(FREE + Duration::from_millis(1));
+            loop {
+                tokio::task::yield_now().await;
+                steps.fetch_add(1, Relaxed);
+            }
+        });
+        let mut call = pin!(call);
+        let lane = turns.clone().next().await;
+        let brief = 4 * FREE;
+        assert!(tokio::time::timeout(brief, &mut call).await.is_err());
+        assert_eq!(steps.load(Relaxed), 0);
+        // It is no one's fault, and so not the call's.
+        assert!(stopwatch.waited() >= FREE, "{:?}", stopwatch.waited());
+        drop(lane);
+        let began = Instant::now();
+        while steps.load(Relaxed) < 2 {
+            assert!(tokio::time::timeout(brief, &mut call).await.is_err());
+            assert!(began.elapsed() < Duration::from_secs(10));
+        }
     }
 }

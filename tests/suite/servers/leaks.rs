@@ -6,14 +6,14 @@ use anyhow::Result;
 use dagflux_host::{ConnectOptions, Connector, Limits};
 use dagflux_test_support::proxy::Direction::ToClient;
 use dagflux_test_support::proxy::{Action, Plan, Proxy};
-use dagflux_test_support::{Database, Server};
+use dagflux_test_support::{Database, Footprint, Server};
 
 use super::case::{self, Work};
 use super::messages::{authentication, message, notice, saying};
 use super::peer::Peer;
 use super::peer::Step::{Expect, Forever, Reset, Say, Stall, Startup};
 use crate::fixture;
-use crate::footprint::{self, Footprint, MIB};
+use crate::footprint::{self, MIB};
 
 /// How often everything is done again.
 const AGAIN: usize = 8;
@@ -22,10 +22,12 @@ const AGAIN: usize = 8;
 /// would be far more.
 const KEPT: u64 = 64 * MIB;
 
+/// How long what does not come is waited for.
+const WAIT: Duration = Duration::from_millis(700);
+
+/// A real login takes what it takes, and a read that stalls is given up soon.
 fn limits() -> Limits {
-    Limits::default()
-        .with_connect_time(Duration::from_millis(700))
-        .with_wall_time(Duration::from_millis(700))
+    Limits::default().with_wall_time(WAIT)
 }
 
 /// Servers that are none.
@@ -41,7 +43,8 @@ async fn scripted(connector: &Connector, database: &Database<'_>) -> Result<()> 
         let peer = Peer::start(script).await?;
         let config = fixture::config(database).with("port", peer.port);
         let secrets = fixture::secrets(database);
-        let options = ConnectOptions::default();
+        let mut options = ConnectOptions::default();
+        options.limits = Some(limits().with_connect_time(WAIT));
         let connected = connector.connect(config, secrets, options).await;
         assert!(connected.is_err());
         assert!(peer.connections() > 0);
@@ -82,13 +85,13 @@ fn nothing_is_left_behind() -> Result<()> {
         // What is made once: threads, the compiled code's pages, the allocator's pools.
         scripted(&connector, &database).await?;
         broken(&connector, &database).await?;
-        // A cancel request of the last of them has limits of its own.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let before = Footprint::now()?;
+        let before = Footprint::settled().await?;
         for _ in 0..AGAIN {
             scripted(&connector, &database).await?;
             broken(&connector, &database).await?;
         }
-        before.is_back(KEPT).await
+        let after = before.is_back(KEPT).await?;
+        println!("before {before:?}, after {after:?}");
+        Ok(())
     })
 }

@@ -6,7 +6,7 @@
 //! for. [`tpch`] fills one with the TPC-H tables. [`connector_path`] finds a
 //! connector that `cargo xtask guests` has built. [`Certificates`] makes what servers and
 //! logins need for TLS; [`PgBouncer`] is a pooler in front of a server; [`proxy::Proxy`] passes
-//! connections on to one and breaks them as told.
+//! connections on to one and breaks them as told. A [`Footprint`] is what this process holds.
 //!
 //! A server that cannot be started is an error, never a skipped test.
 
@@ -16,6 +16,7 @@ mod binaries;
 mod cache;
 mod certificates;
 mod database;
+mod footprint;
 mod guardian;
 pub mod install;
 mod launch;
@@ -31,6 +32,7 @@ pub use artifacts::{connector_path, test_guest_path};
 pub use binaries::Binaries;
 pub use certificates::{Certificates, Identity, SERVER_NAME, ServerCertificate};
 pub use database::Database;
+pub use footprint::Footprint;
 pub use options::{PasswordMethod, ServerOptions};
 pub use pgbouncer::{PgBouncer, PgBouncerOptions, PoolMode};
 pub use server::Server;

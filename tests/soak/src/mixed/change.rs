@@ -32,11 +32,25 @@ pub(super) struct Digest {
     ids: i64,
     versions: i64,
     both: i64,
+    writers: i64,
+    /// How many have the note that belongs to them.
+    noted: i64,
 }
 
+/// The note of a row.
+fn note(id: i64, version: i32) -> String {
+    format!("row {id}, ünï {version}")
+}
+
+/// The same for the server.
+pub(super) const NOTE: &str = "'row ' || id || ', ünï ' || version";
+
 impl Digest {
-    pub(super) fn add(&mut self, id: i64, version: i32) {
+    /// With a row as it has to be.
+    pub(super) fn add(&mut self, id: i64, version: i32, writer: i32) {
         self.rows += 1;
+        self.noted += 1;
+        self.writers += i64::from(writer);
         self.ids += id;
         self.versions += i64::from(version);
         self.both += id * i64::from(version);
@@ -47,6 +61,8 @@ impl Digest {
         self.ids += more.ids;
         self.versions += more.versions;
         self.both += more.both;
+        self.writers += more.writers;
+        self.noted += more.noted;
         self
     }
 
@@ -55,8 +71,12 @@ impl Digest {
         let column = |name| batch.column_by_name(name).context("a column is missing");
         let ids = column("id")?.as_primitive::<Int64Type>();
         let versions = column("version")?.as_primitive::<Int32Type>();
-        for (id, version) in ids.values().iter().zip(versions.values()) {
-            self.add(*id, *version);
+        let writers = column("writer")?.as_primitive::<Int32Type>();
+        let notes = (column("note")?.as_string_opt::<i32>()).context("notes are text")?;
+        for row in 0..batch.num_rows() {
+            let (id, version) = (ids.value(row), versions.value(row));
+            self.add(id, version, writers.value(row));
+            self.noted -= i64::from(notes.value(row) != note(id, version));
         }
         Ok(self)
     }
@@ -65,7 +85,8 @@ impl Digest {
     pub(super) async fn of(sql: &Client, rows: &str) -> Result<Self> {
         let query = format!(
             "SELECT count(*), coalesce(sum(id), 0)::bigint, coalesce(sum(version), 0)::bigint, \
-             coalesce(sum(id * version), 0)::bigint FROM {rows}"
+             coalesce(sum(id * version), 0)::bigint, coalesce(sum(writer), 0)::bigint, \
+             count(*) FILTER (WHERE note = {NOTE}) FROM {rows}"
         );
         let row = sql.query_one(&query, &[]).await?;
         Ok(Self {
@@ -73,19 +94,21 @@ impl Digest {
             ids: row.get(1),
             versions: row.get(2),
             both: row.get(3),
+            writers: row.get(4),
+            noted: row.get(5),
         })
     }
 }
 
-/// What a table has to hold: the version of each id.
+/// What a table has to hold: the version and the writer of each id.
 #[derive(Clone, Default)]
-pub(super) struct Rows(BTreeMap<i64, i32>);
+pub(super) struct Rows(BTreeMap<i64, (i32, i32)>);
 
 impl Rows {
     pub(super) fn digest(&self) -> Digest {
         let mut digest = Digest::default();
-        for (id, version) in &self.0 {
-            digest.add(*id, *version);
+        for (id, (version, writer)) in &self.0 {
+            digest.add(*id, *version, *writer);
         }
         digest
     }
@@ -94,7 +117,7 @@ impl Rows {
         if change.mode == Mode::Replace {
             self.0.clear();
         }
-        let rows = change.ids.clone().map(|id| (id, change.version));
+        let rows = (change.ids.clone()).map(|id| (id, (change.version, change.writer)));
         self.0.extend(rows);
     }
 
@@ -150,7 +173,7 @@ impl Change {
     pub(super) fn digest(&self) -> Digest {
         let mut digest = Digest::default();
         for id in self.ids.clone() {
-            digest.add(id, self.version);
+            digest.add(id, self.version, self.writer);
         }
         digest
     }
@@ -168,9 +191,7 @@ impl Change {
             let end = self.ids.end.min(first + BATCH as i64);
             let ids = first..end;
             let count = usize::try_from(end - first)?;
-            let notes = ids
-                .clone()
-                .map(|id| format!("row {id}, ünï {}", self.version));
+            let notes = ids.clone().map(|id| note(id, self.version));
             Ok(RecordBatch::try_new(
                 schema(),
                 vec![

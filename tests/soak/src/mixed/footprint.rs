@@ -1,10 +1,7 @@
-//! What this process holds, over time.
+//! The memory that this process has, over time.
 
-use std::fs;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context, Result, ensure};
-use tokio::runtime::Handle;
+use anyhow::{Result, ensure};
+use dagflux_test_support::Footprint;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -12,49 +9,9 @@ const MIB: f64 = 1024.0 * 1024.0;
 /// memory when it suits them, and the rows that are in memory at once differ.
 const FLAT: f64 = 16.0;
 
-/// How long what was dropped may take to be gone. A cancel request and a good-bye have limits of
-/// seconds of their own.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// What this process holds at a moment.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Footprint {
-    pub(super) descriptors: usize,
-    pub(super) tasks: usize,
-    /// Resident memory, in MiB.
-    pub(super) memory: f64,
-}
-
-impl Footprint {
-    pub(super) fn now() -> Result<Self> {
-        let pages = fs::read_to_string("/proc/self/statm")?;
-        let resident = pages.split(' ').nth(1).context("no resident pages")?;
-        Ok(Self {
-            descriptors: fs::read_dir("/proc/self/fd")?.count(),
-            tasks: Handle::current().metrics().num_alive_tasks(),
-            memory: resident.parse::<f64>()? * 4096.0 / MIB,
-        })
-    }
-
-    /// Waits until no more descriptors and tasks are held than these.
-    pub(super) async fn is_back(&self) -> Result<()> {
-        let began = Instant::now();
-        loop {
-            let now = Self::now()?;
-            if now.descriptors <= self.descriptors && now.tasks <= self.tasks {
-                return Ok(());
-            }
-            ensure!(
-                began.elapsed() < DEADLINE,
-                "{} descriptors and {} tasks were left where there had been {} and {}",
-                now.descriptors,
-                now.tasks,
-                self.descriptors,
-                self.tasks
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
+/// Bytes in MiB.
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / MIB
 }
 
 /// The memory in equal distances of time.
@@ -63,7 +20,7 @@ pub(super) struct Samples(Vec<f64>);
 
 impl Samples {
     pub(super) fn add(&mut self, footprint: Footprint) {
-        self.0.push(footprint.memory);
+        self.0.push(mib(footprint.memory));
     }
 
     /// The means of the second and of the last third, in MiB. An error if it grew. None of a run

@@ -16,14 +16,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use dagflux_host::Limits;
 use dagflux_test_support::tokio_postgres::Client;
-use dagflux_test_support::{Certificates, Server, ServerCertificate, ServerOptions};
+use dagflux_test_support::{Certificates, Footprint, Server, ServerCertificate, ServerOptions};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::chance::Chance;
 use crate::import;
 use crate::stage::DATABASE;
 use change::Digest;
-use footprint::{Footprint, Samples};
+use footprint::{Samples, mib};
 use ledger::Ledger;
 use link::Links;
 use worker::{CONSTANT, CONSTANT_ROWS, SHARED, Worker};
@@ -64,9 +64,10 @@ impl Ground {
         let mut tables = format!(
             "CREATE TABLE {SHARED} ({columns}); CREATE INDEX ON {SHARED} (writer);
              CREATE TABLE {CONSTANT} ({columns});
-             INSERT INTO {CONSTANT} SELECT id, id % 7, 0, 'row ' || id
-             FROM generate_series(1, {CONSTANT_ROWS}) id;",
-            columns = change::COLUMNS
+             INSERT INTO {CONSTANT} SELECT id, version, 0, {note}
+             FROM generate_series(1, {CONSTANT_ROWS}) id, LATERAL (SELECT id % 7 AS version) v;",
+            columns = change::COLUMNS,
+            note = change::NOTE
         );
         for worker in 0..workers {
             let table = Worker::table(worker);
@@ -136,7 +137,9 @@ pub(crate) async fn run(time: Duration, workers: i32, seed: u64) -> Result<()> {
             rows += worker.compare().await?;
         }
         // The first round makes what is made once.
-        base.get_or_insert(Footprint::now()?).is_back().await?;
+        let base = base.get_or_insert(Footprint::now()?);
+        // Memory is looked at over all of the run.
+        base.is_back(u64::MAX).await?;
         if rows > SHARED_ROWS {
             let empty = format!("TRUNCATE {SHARED}");
             ground.sql.batch_execute(&empty).await?;
@@ -199,7 +202,7 @@ async fn look(samples: Arc<Mutex<Samples>>, ledger: Ledger) -> Result<()> {
             println!(
                 "{:>6.1}{:>10.1}{:>8}{:>8}{:>10}{:>12}{:>9}{:>10}{:>10}{:>12}{:>9}{:>9}",
                 began.elapsed().as_secs_f64() / 60.0,
-                now.memory,
+                mib(now.memory),
                 now.descriptors,
                 now.tasks,
                 counts.committed,

@@ -47,6 +47,8 @@ pub(super) struct Worker {
     version: i32,
     /// Counts its connections.
     connections: u64,
+    /// Whether something was dropped on the way on the current one.
+    has_dropped: bool,
 }
 
 /// What comes after an operation.
@@ -89,6 +91,7 @@ impl Worker {
             next: 0,
             version: 0,
             connections: 0,
+            has_dropped: false,
         }
     }
 
@@ -103,6 +106,7 @@ impl Worker {
             self.connections += 1;
             let name = format!("soak {} {}", self.number, self.connections);
             let link = Link::draw(&mut self.chance);
+            self.has_dropped = false;
             let lived = self.live(&name, link, &links, until).await;
             lived.with_context(|| format!("{name}, {link:?}"))?;
         }
@@ -221,7 +225,10 @@ impl Worker {
                 }
                 (is_unknown, true)
             }
-            Ended::Dropped => (committing.load(Ordering::SeqCst), false),
+            Ended::Dropped => {
+                self.has_dropped = true;
+                (committing.load(Ordering::SeqCst), false)
+            }
         };
         self.ground.ledger.book(|counts| {
             match is_unknown {
@@ -350,7 +357,7 @@ impl Worker {
         }
     }
 
-    fn stopped<T>(&self, ended: &Ended<T>, link: Link) -> Result<Next> {
+    fn stopped<T>(&mut self, ended: &Ended<T>, link: Link) -> Result<Next> {
         match ended {
             Ended::With(Ok(_)) => Ok(Next::Another),
             Ended::With(Err(error)) => {
@@ -358,6 +365,7 @@ impl Worker {
                 Ok(Next::Connect)
             }
             Ended::Dropped => {
+                self.has_dropped = true;
                 self.ground.ledger.book(|counts| counts.dropped += 1);
                 Ok(Next::Another)
             }
@@ -366,8 +374,8 @@ impl Worker {
 
     /// Errors that the link explains are counted; others end the run.
     fn forgive(&self, error: &Error, link: Link, in_use: bool) -> Result<()> {
-        // What was dropped may have had to be ended with its connection.
-        let is_ended = in_use && error.kind() == ErrorKind::Closed;
+        // What was dropped before may have had to be ended with its connection.
+        let is_ended = in_use && self.has_dropped && error.kind() == ErrorKind::Closed;
         if !(link.explains(error.kind()) || is_ended) {
             bail!("{}: {error} {:?}", error.kind(), error.detail());
         }
