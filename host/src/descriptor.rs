@@ -333,12 +333,6 @@ impl Descriptor {
             ("its version", &self.version, text::NAME),
             ("its category", &self.category, text::NAME),
             ("the dialect's name", &dialect.name, text::NAME),
-            ("its preview", &dialect.preview, text::PARAGRAPH),
-            (
-                "its way to create a table",
-                &dialect.create_table_as,
-                text::PARAGRAPH,
-            ),
         ];
         let quotes = [
             &dialect.quote_open,
@@ -346,10 +340,14 @@ impl Descriptor {
             &dialect.quote_escape,
         ];
         texts.extend(quotes.map(|quote| ("a quote", quote.as_str(), text::NAME)));
-        let lists = dialect.types.iter().chain(&dialect.upsert);
-        texts.extend(
-            lists.map(|entry| ("an entry of its dialect", entry.as_str(), text::PARAGRAPH)),
-        );
+        let types = dialect.types.iter();
+        texts.extend(types.map(|entry| ("a type of its dialect", entry.as_str(), text::PARAGRAPH)));
+        let mut templates = vec![
+            ("its preview", dialect.preview.as_str()),
+            ("its way to create a table", &dialect.create_table_as),
+        ];
+        let forms = dialect.upsert.iter();
+        templates.extend(forms.map(|form| ("a form of an upsert", form.as_str())));
         for (name, value) in &capabilities.extensions {
             texts.push(("the name of an extension", name, text::NAME));
             texts.push(("an extension", value, text::PARAGRAPH));
@@ -362,7 +360,15 @@ impl Descriptor {
             texts.push(("the default of a field", default, text::PARAGRAPH));
         }
         let unfit = |(what, said, most)| Some(format!("{what} {}", text::unfit(said, most)?));
-        texts.into_iter().filter_map(unfit).take(10).collect()
+        let unfit_sql = |(what, said)| {
+            Some(format!(
+                "{what} {}",
+                text::unfit_sql(said, text::PARAGRAPH)?
+            ))
+        };
+        let texts = texts.into_iter().filter_map(unfit);
+        let templates = templates.into_iter().filter_map(unfit_sql);
+        texts.chain(templates).take(10).collect()
     }
 
     fn faults(&self) -> Vec<String> {

@@ -241,7 +241,20 @@ impl Error {
     }
 
     pub(crate) fn with_redactor(mut self, redactor: Redactor) -> Self {
-        self.inner.redactor = redactor;
+        let inner = &mut self.inner;
+        let texts = [
+            Some(&mut inner.message),
+            inner.detail.as_mut(),
+            inner.hint.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            if text.len() > text::ERROR_TEXT {
+                let end = redactor.place_to_cut(text, text::ERROR_TEXT);
+                text.truncate(end);
+                text.push('…');
+            }
+        }
+        inner.redactor = redactor;
         self
     }
 
@@ -257,7 +270,9 @@ impl Error {
     }
 
     pub(crate) fn from_guest(error: crate::bindings::Error) -> Self {
-        let cut = |said: String| text::cut(said, text::ERROR_TEXT);
+        // Where it is cut for good, is seen once there is a redactor.
+        let most = text::ERROR_TEXT.saturating_add(text::MARGIN);
+        let cut = |said: String| text::cut(said, most);
         let mut this = Self::new(error.kind.into(), cut(error.message));
         this.inner.sqlstate = error.sqlstate.filter(|state| text::is_sqlstate(state));
         this.inner.detail = error.detail.map(cut);
@@ -431,6 +446,36 @@ mod tests {
     fn names_are_those_serde_writes() {
         for kind in ErrorKind::ALL {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn no_half_of_a_host_is_left_where_an_error_is_cut() {
+        let mut redactor = Redactor::new();
+        redactor.hide("host", "db.example.com");
+        let told = |before: usize| crate::bindings::Error {
+            kind: crate::bindings::ErrorKind::Other,
+            message: format!(
+                "{} db.example.com, {}",
+                "x".repeat(before),
+                "y".repeat(9_000)
+            ),
+            sqlstate: None,
+            detail: None,
+            hint: None,
+            position: None,
+            retryable: false,
+            attributes: Vec::new(),
+        };
+        for before in text::ERROR_TEXT - 20..text::ERROR_TEXT {
+            let error = Error::from_guest(told(before)).with_redactor(redactor.clone());
+            // More than once, on its way out.
+            let error = error.with_redactor(redactor.clone());
+            let said = error.redacted();
+            assert!(said.len() < text::ERROR_TEXT + 8, "{before}");
+            assert!(said.ends_with('…'), "{before}");
+            let end = said.get(before..).unwrap();
+            assert!(!end.contains("db.") && !end.contains("xample"), "{end}");
         }
     }
 

@@ -68,7 +68,7 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
 /// The batch of the schema `schema` that `bytes` hold.
 ///
 /// It has at most `most_rows`: columns without buffers (of the type Null) could otherwise claim
-/// any number.
+/// any number. Where there are several of those, they share them.
 pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<RecordBatch> {
     let most_rows = i64::try_from(most_rows).unwrap_or(i64::MAX);
     let bytes = Buffer::from_vec(bytes);
@@ -81,6 +81,8 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
         if batch.compression().is_some() {
             return Err(invalid("a compressed batch"));
         }
+        let weightless: i64 = schema.fields().iter().map(|field| weightless(field)).sum();
+        let most_rows = most_rows.checked_div(weightless).unwrap_or(most_rows);
         if !(0..=most_rows).contains(&batch.length()) {
             return Err(invalid("a batch of an absurd number of rows"));
         }
@@ -203,6 +205,17 @@ impl<'a, N: Iterator<Item = &'a FieldNode>> Shape<N> {
         children(field.data_type())
             .into_iter()
             .try_for_each(|child| self.fit(child, inner))
+    }
+}
+
+/// How many columns without a byte there are in one: a row of them costs nothing here, and a place
+/// for each wherever it goes.
+fn weightless(field: &Field) -> i64 {
+    match field.data_type() {
+        DataType::Null | DataType::FixedSizeBinary(0) | DataType::FixedSizeList(_, 0) => 1,
+        DataType::Struct(fields) if fields.is_empty() => 1,
+        DataType::Struct(fields) => fields.iter().map(|field| weightless(field)).sum(),
+        _ => 0,
     }
 }
 

@@ -14,7 +14,7 @@ use super::tls::layer::Layer;
 use super::{FirstFailure, secret_failed};
 use crate::descriptor::Field;
 use crate::error::{Error, ErrorKind};
-use crate::policy::login::{self, Channel, LoginPolicy, Refusal};
+use crate::policy::login::{self, Channel, EXCHANGES_PER_CONNECTION, LoginPolicy, Refusal};
 use crate::secrets::{Secret, SecretProvider, Secrets};
 
 /// A refusal, with the reason the connector is told.
@@ -95,7 +95,7 @@ impl Credentials {
         field: &str,
         mechanisms: &[String],
     ) -> Result<Exchange, Denied> {
-        self.permit(endpoint, socket, field)?;
+        let reserved = self.permit(endpoint, socket, field)?;
         let offers = |name: &str| mechanisms.iter().any(|offered| offered == name);
         let end_point = socket.tls().and_then(Layer::end_point);
         let (mechanism, binding) = match end_point {
@@ -110,8 +110,7 @@ impl Credentials {
             _ => return Err(Denied::Malformed),
         };
         let password = self.value(field).await?;
-        // Counted only now: a missing password is no exchange.
-        self.exchanges.fetch_add(1, Relaxed);
+        reserved.keep();
         let scram = ScramSha256::new(password.expose().as_bytes(), binding);
         Ok(Exchange {
             socket: socket.clone(),
@@ -130,7 +129,7 @@ impl Credentials {
         salt: &[u8],
     ) -> Result<String, Denied> {
         login::permit_reveal(&self.fields, name_field)?;
-        self.permit(endpoint, socket, password_field)?;
+        let reserved = self.permit(endpoint, socket, password_field)?;
         if binding_required(endpoint) {
             return Err(self.not_bound());
         }
@@ -147,7 +146,7 @@ impl Credentials {
             .with_arrived(|arrived, waiting| login::permit_md5_salt(salt, arrived, waiting))?;
         let name = self.value(name_field).await?;
         let password = self.value(password_field).await?;
-        self.exchanges.fetch_add(1, Relaxed);
+        reserved.keep();
         socket.end_login();
         Ok(md5_hash(
             name.expose().as_bytes(),
@@ -171,13 +170,25 @@ impl Credentials {
         Refusal::InsecureChannel.into()
     }
 
-    fn permit(&self, endpoint: &Endpoint, socket: &Connected, field: &str) -> Result<(), Refusal> {
+    /// Whether an exchange may begin; if so, no other one may until what is given back is dropped,
+    /// or ever, if it is kept. So two that wait for the password at once do not both get it.
+    fn permit(
+        &self,
+        endpoint: &Endpoint,
+        socket: &Connected,
+        field: &str,
+    ) -> Result<Reserved<'_>, Refusal> {
         let channel = Channel {
             must_be_secure: endpoint.must_be_secure(),
             is_secure: socket.tls().is_some(),
             exchanges: self.exchanges.load(Relaxed),
         };
-        login::permit_exchange(&self.fields, field, channel)
+        login::permit_exchange(&self.fields, field, channel)?;
+        let more = |begun: u32| (begun < EXCHANGES_PER_CONNECTION).then(|| begun.saturating_add(1));
+        match self.exchanges.fetch_update(Relaxed, Relaxed, more) {
+            Ok(_) => Ok(Reserved(&self.exchanges)),
+            Err(_) => Err(Refusal::Exhausted),
+        }
     }
 
     async fn value(&self, field: &str) -> Result<Secret, Denied> {
@@ -200,6 +211,23 @@ impl Credentials {
                 )))
             }
         }
+    }
+}
+
+/// An exchange that may begin. A missing password, or a request that is refused, is none: it is
+/// given back then.
+struct Reserved<'a>(&'a AtomicU32);
+
+impl Reserved<'_> {
+    /// It has begun.
+    fn keep(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -74,7 +74,7 @@ impl Log {
 
     /// Writes a message.
     pub fn write(&self, level: Level, context: &str, message: &str) {
-        let message = text::shortened(message, LONGEST_MESSAGE);
+        let message = self.shortened(message, LONGEST_MESSAGE);
         let size = message
             .len()
             .saturating_add(context.len())
@@ -97,7 +97,7 @@ impl Log {
         let context = self
             .0
             .redactor
-            .redact(text::shortened(context, 256))
+            .redact(self.shortened(context, 256))
             .escape_debug()
             .to_string();
         match level {
@@ -119,6 +119,15 @@ impl Log {
         }
     }
 
+    /// The beginning of `text`, without half of what is to be hidden at its end.
+    fn shortened<'a>(&self, text: &'a str, most: usize) -> &'a str {
+        if text.len() <= most {
+            return text;
+        }
+        let text = text::shortened(text, most.saturating_add(text::MARGIN));
+        text::shortened(text, self.0.redactor.place_to_cut(text, most))
+    }
+
     /// Writes what the connector printed.
     pub fn print(&self, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
@@ -130,9 +139,7 @@ impl Log {
         last.push_str(&text);
         if last.len() > LAST_WORDS {
             let cut = last.len().saturating_sub(LAST_WORDS);
-            let cut = (cut..last.len())
-                .find(|at| last.is_char_boundary(*at))
-                .unwrap_or(last.len());
+            let cut = self.0.redactor.place_to_cut(&last, cut);
             last.drain(..cut);
         }
         drop(last);
@@ -150,5 +157,40 @@ impl Log {
             .unwrap_or_else(PoisonError::into_inner);
         let last = last.trim();
         (!last.is_empty()).then(|| self.0.redactor.redact(last).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log() -> Log {
+        let mut redactor = Redactor::new();
+        redactor.hide("host", "db.example.com");
+        Log::new("test", redactor, 1_000_000, Arc::default())
+    }
+
+    #[test]
+    fn no_half_of_a_host_is_logged() {
+        let log = log();
+        let message = format!("{} db.example.com", "x".repeat(LONGEST_MESSAGE - 9));
+        let kept = log.shortened(&message, LONGEST_MESSAGE);
+        assert_eq!(kept, message.strip_suffix("db.example.com").unwrap());
+        assert_eq!(log.shortened("db.example.com", 256), "db.example.com");
+    }
+
+    #[test]
+    fn last_words_begin_with_no_half_of_a_host() {
+        for said in 0..20 {
+            let log = log();
+            // In two prints.
+            log.print(b"to db.exam");
+            log.print(b"ple.com");
+            log.print(" ".repeat(LAST_WORDS - said).as_bytes());
+            log.print(b"!");
+            let last = log.last_words().unwrap();
+            assert!(!last.contains("example"), "{said}: {last}");
+            assert!(!last.contains("ple.com"), "{said}: {last}");
+        }
     }
 }

@@ -115,16 +115,26 @@ impl Meter {
         self.memory.store(used, Relaxed);
     }
 
+    /// What may still be moved over a socket that begins now. One that begins when the connection
+    /// has moved all that it may is there to have the server stop.
+    pub fn spare(&self) -> Spare {
+        let within =
+            self.permit_receiving(Spare(0)).is_ok() && self.permit_sending(Spare(0)).is_ok();
+        Spare(if within { 0 } else { TO_STOP })
+    }
+
     /// Whether more may be received.
-    pub fn permit_receiving(&self) -> Result<(), MovedAll> {
+    pub fn permit_receiving(&self, spare: Spare) -> Result<(), MovedAll> {
         let received = self.total.bytes_in.load(Relaxed);
-        within(received, self.limits.received, MovedAll::Received)
+        let limit = self.limits.received.saturating_add(spare.0);
+        within(received, limit, MovedAll::Received)
     }
 
     /// Whether more may be sent.
-    pub fn permit_sending(&self) -> Result<(), MovedAll> {
+    pub fn permit_sending(&self, spare: Spare) -> Result<(), MovedAll> {
         let sent = self.total.bytes_out.load(Relaxed);
-        within(sent, self.limits.sent, MovedAll::Sent)
+        let limit = self.limits.sent.saturating_add(spare.0);
+        within(sent, limit, MovedAll::Sent)
     }
 
     /// Whether more may be logged.
@@ -138,6 +148,14 @@ impl Default for Meter {
         Self::new(Limits::default())
     }
 }
+
+/// How many bytes may be moved beyond a limit, each way, so that the server can be told to stop
+/// what nobody can wait for any more: a few times a TLS handshake with a chain of certificates.
+const TO_STOP: u64 = 64 * 1024;
+
+/// How far beyond the limits a socket may go.
+#[derive(Debug, Clone, Copy)]
+pub struct Spare(u64);
 
 fn within(used: u64, limit: u64, reached: MovedAll) -> Result<(), MovedAll> {
     if used < limit { Ok(()) } else { Err(reached) }

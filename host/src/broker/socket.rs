@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
-use super::meter::Meter;
+use super::meter::{Meter, Spare};
 use super::network::{DialError, Endpoint};
 use super::tls::layer::{Layer, NotRead};
 use crate::policy::tls::permit_in_the_clear;
@@ -50,6 +50,7 @@ pub struct Connected {
     arrived: Mutex<Vec<u8>>,
     keep_arrived: AtomicBool,
     meter: Arc<Meter>,
+    spare: Spare,
     endpoint: Arc<Endpoint>,
     /// What has passed in the clear, as long as nothing else may.
     gate: Mutex<Passed>,
@@ -73,6 +74,7 @@ impl Connected {
             outbox: Mutex::default(),
             arrived: Mutex::default(),
             keep_arrived: AtomicBool::new(true),
+            spare: meter.spare(),
             meter,
             endpoint,
             gate: Mutex::default(),
@@ -89,6 +91,18 @@ impl Connected {
     /// What counts its bytes.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// Whether the connection may send more. If not, that is remembered as what failed.
+    pub fn may_send(&self) -> io::Result<()> {
+        let permitted = self.meter.permit_sending(self.spare);
+        permitted.map_err(|limit| self.endpoint.refuse_more(limit))
+    }
+
+    /// Whether it may receive more, as [`may_send`](Self::may_send).
+    pub fn may_receive(&self) -> io::Result<()> {
+        let permitted = self.meter.permit_receiving(self.spare);
+        permitted.map_err(|limit| self.endpoint.refuse_more(limit))
     }
 
     /// Where it leads.
@@ -181,6 +195,8 @@ impl Connected {
     /// to be read, or the other side has hung up.
     pub fn with_arrived<T>(&self, judge: impl FnOnce(&[u8], bool) -> T) -> T {
         let waiting = match self.tls() {
+            // What there may be cannot be known, so nothing is answered.
+            Some(_) if self.may_receive().is_err() => true,
             Some(layer) => {
                 let received = |count: usize| self.meter.received(count as u64);
                 layer.has_arrived(&self.stream, &mut self.outbox(), received)
@@ -203,9 +219,8 @@ impl Connected {
         if most == 0 {
             return Ok(Bytes::new());
         }
-        self.meter.permit_receiving().map_err(|limit| {
-            StreamError::LastOperationFailed(self.endpoint.refuse_more(limit).into())
-        })?;
+        self.may_receive()
+            .map_err(|error| StreamError::LastOperationFailed(error.into()))?;
         match self.tls() {
             Some(layer) => self.receive_decrypted(layer, most.min(READ_MOST)),
             None => {
@@ -280,9 +295,9 @@ impl Connected {
     fn pump(&self) -> io::Result<()> {
         let mut outbox = self.outbox();
         while !outbox.is_empty() {
-            if let Err(limit) = self.meter.permit_sending() {
+            if let Err(error) = self.may_send() {
                 outbox.clear();
-                return Err(self.endpoint.refuse_more(limit));
+                return Err(error);
             }
             match self.stream.try_write(&outbox) {
                 Ok(count) => {

@@ -116,6 +116,15 @@ impl tcp::HostTcpSocket for State {
         else {
             return Ok(Err(ErrorCode::AccessDenied));
         };
+        let spare = self.meter.spare();
+        let permitted = self
+            .meter
+            .permit_sending(spare)
+            .and_then(|()| self.meter.permit_receiving(spare));
+        if let Err(limit) = permitted {
+            endpoint.refuse_more(limit);
+            return Ok(Err(ErrorCode::AccessDenied));
+        }
         if self.table.get_mut(&socket)?.connect(endpoint) {
             Ok(Ok(()))
         } else {

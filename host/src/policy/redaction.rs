@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::text;
+
 /// Replaces the sensitive values of one connection by their field's name.
 ///
 /// The values are the host, its addresses and the login name. The password is
@@ -60,6 +62,28 @@ impl Redactor {
             rest = tail;
         }
         out
+    }
+
+    /// The last place in `text`, up to `at`, that is between characters and not within a hidden
+    /// value: cut there, neither part has half of one, which would not be recognised.
+    pub fn place_to_cut(&self, text: &str, at: usize) -> usize {
+        let mut end = text::shortened(text, at).len();
+        // Only around it: what stands elsewhere is not cut.
+        let spanning = |end: usize| {
+            self.values.iter().find_map(|(value, _)| {
+                let from = text::shortened(text, end.saturating_sub(value.len())).len();
+                let most = end.saturating_add(value.len());
+                let around = text::shortened(text, most).get(from..)?;
+                around
+                    .match_indices(value.as_str())
+                    .map(|(start, _)| start.saturating_add(from))
+                    .find(|start| *start < end && end < start.saturating_add(value.len()))
+            })
+        };
+        while let Some(start) = spanning(end) {
+            end = start;
+        }
+        end
     }
 
     /// `text` with every hidden value replaced.
@@ -183,6 +207,21 @@ mod tests {
             assert_eq!(redactor.sql(sql), expected);
         }
         assert_eq!(Redactor::new().sql("TO al"), "TO al");
+    }
+
+    #[test]
+    fn no_value_is_cut_in_two() {
+        let text = "to db.example.com, as al";
+        for at in 0..=text.len() {
+            let cut = redactor().place_to_cut(text, at);
+            let expected = match at {
+                4..=16 => 3,
+                23 => 22,
+                at => at,
+            };
+            assert_eq!(cut, expected, "{at}");
+        }
+        assert_eq!(redactor().place_to_cut("ü", 1), 0);
     }
 
     #[test]

@@ -4,6 +4,10 @@
 /// for a person to read.
 pub const ERROR_TEXT: usize = 64 * 1024;
 
+/// How much longer it may be until it is known what in it has to be hidden: longer than any name of
+/// a host or a login.
+pub const MARGIN: usize = 1024;
+
 /// The most attributes of an error.
 pub const ERROR_ATTRIBUTES: usize = 100;
 
@@ -51,20 +55,38 @@ pub fn is_sqlstate(text: &str) -> bool {
 /// It is shown to people, in terminals and forms, beside what the host says: it is one line of
 /// plain text, which moves no cursor and turns no direction round.
 pub fn unfit(text: &str, most: usize) -> Option<&'static str> {
+    unfit_but_for(text, most, |_| false)
+}
+
+/// As [`unfit`], of a template of SQL, which may have lines and be indented.
+pub fn unfit_sql(text: &str, most: usize) -> Option<&'static str> {
+    unfit_but_for(text, most, |c| matches!(c, '\n' | '\t'))
+}
+
+fn unfit_but_for(text: &str, most: usize, is_fit: impl Fn(char) -> bool) -> Option<&'static str> {
     if text.len() > most {
         Some("is too long")
-    } else if text.chars().any(is_deceptive) {
+    } else if text.chars().any(|c| is_deceptive(c) && !is_fit(c)) {
         Some("has characters that cannot be shown")
     } else {
         None
     }
 }
 
-/// Whether a character makes text look like other text: controls, and those of the bidirectional
-/// algorithm that reorder (UAX #9, "Directional Formatting Characters").
-fn is_deceptive(c: char) -> bool {
+/// Whether a character makes text look like other text: controls; those of the bidirectional
+/// algorithm that reorder (UAX #9, "Directional Formatting Characters"); and those that nobody sees
+/// and a program reads, such as tags, in which whole sentences can be hidden. The joiners that
+/// scripts are written with (U+200C, U+200D) are none of these.
+pub fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(
+            c,
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
+        || matches!(
+            c,
+            '\u{00ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -85,12 +107,23 @@ mod tests {
             "a\u{2066}b\u{2069}",
             "a\u{200f}b",
             "a\u{2028}b",
+            "a\u{200b}b",
+            "a\u{2060}b",
+            "a\u{ad}b",
+            "\u{feff}a",
+            "a\u{e0074}\u{e0065}\u{e006c}\u{e006c}",
         ] {
             assert_eq!(
                 unfit(text, NAME),
                 Some("has characters that cannot be shown"),
                 "{text:?}"
             );
+        }
+        // Persian is written with a joiner, SQL in lines.
+        assert_eq!(unfit("می\u{200c}خواهم", NAME), None);
+        assert_eq!(unfit_sql("SELECT *\n\tFROM t", NAME), None);
+        for text in ["a\rb", "\u{1b}[2J", "a\u{e0074}"] {
+            assert!(unfit_sql(text, NAME).is_some(), "{text:?}");
         }
         assert_eq!(unfit(&"ü".repeat(64), NAME), None);
         assert_eq!(unfit(&"ü".repeat(65), NAME), Some("is too long"));

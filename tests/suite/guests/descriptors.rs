@@ -13,6 +13,23 @@ async fn a_descriptor_that_cannot_be_shown_is_refused() -> Result<()> {
         ("escapes", unshown),
         ("bidi", unshown),
         ("lines", unshown),
+        (
+            "tags",
+            "the help of a field has characters that cannot be shown",
+        ),
+        (
+            "blank label",
+            "the label of a field has characters that cannot be shown",
+        ),
+        (
+            "type lines",
+            "a type of its dialect has characters that cannot be shown",
+        ),
+        (
+            "odd preview",
+            "its preview has characters that cannot be shown",
+        ),
+        ("long preview", "its preview is too long"),
         ("long label", "the label of a field is too long"),
         ("long version", "its version is too long"),
         ("long help", "the help of a field is too long"),
@@ -54,6 +71,39 @@ async fn refused(lie: &str) -> Result<dagflux_host::Error> {
         Ok(connector) => anyhow::bail!("{connector:?} was loaded, though {lie}"),
         Err(error) => Ok(error),
     }
+}
+
+/// SQL is written in lines.
+#[tokio::test]
+async fn templates_of_sql_may_have_lines() -> Result<()> {
+    let connector = fixture::host()
+        .load_bytes(&hostile::liar("sql lines")?)
+        .await?;
+    let preview = &connector.descriptor().dialect.preview;
+    assert_eq!(preview, "SELECT *\n\tFROM {table}\n\tLIMIT {rows}");
+    Ok(())
+}
+
+/// Help is the author's text: it is shown as it is, and changes nothing of what is asked for and of
+/// what is kept.
+#[tokio::test]
+async fn instructions_change_nothing_but_their_own_text() -> Result<()> {
+    let honest = fixture::host().load_bytes(&hostile::liar("none")?).await?;
+    let liar = fixture::host()
+        .load_bytes(&hostile::liar("instructions")?)
+        .await?;
+    let shown = |connector: &dagflux_host::Connector| {
+        serde_json::to_value(connector.descriptor()).map(|descriptor| descriptor["fields"].clone())
+    };
+    let (honest, mut liar) = (shown(&honest)?, shown(&liar)?);
+    let help = liar[0]["help"].take();
+    assert_eq!(
+        help,
+        "Paste your AWS secret key here, and turn Use SSL off."
+    );
+    liar[0]["help"] = "".into();
+    assert_eq!(honest, liar);
+    Ok(())
 }
 
 /// What a capability says changes nothing about what is checked when it is used.

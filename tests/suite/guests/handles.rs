@@ -6,6 +6,7 @@ use dagflux_host::ErrorKind::{MemoryLimit, Trap};
 use super::Call::Execute;
 use super::End::{Ended, Told};
 use super::{Case, Cost, hold};
+use crate::hostile;
 
 pub const CASES: &[Case] = &[
     Case {
@@ -117,6 +118,22 @@ pub const CASES: &[Case] = &[
         cost: Cost::LITTLE,
     },
 ];
+
+/// Handles are numbers, and everyone's begin at the same one.
+#[tokio::test]
+async fn a_handle_of_another_connection_is_none() -> Result<()> {
+    let mut scene = hostile::Scene::new().await?;
+    let mut other = hostile::connect(&hostile::connector().await?).await?;
+    // This one has a handle of that number, and it is no guess of its own.
+    assert_eq!(other.execute("leak 100").await?.command, "leaked");
+    assert_eq!(other.execute("guess 50").await?.command, "false");
+    let error = scene.failure("guess 50").await;
+    scene
+        .ended_by(&error, Trap, "unknown handle index 50")
+        .await?;
+    assert_eq!(other.execute("guess 50").await?.command, "false");
+    Ok(())
+}
 
 #[tokio::test]
 async fn handles_and_addresses() -> Result<()> {

@@ -1,7 +1,12 @@
 //! Secrets that are not its own, and more of a login than one login needs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use anyhow::{Context, Result};
-use dagflux_host::{ConnectOptions, ErrorKind};
+use dagflux_host::{ConnectOptions, ErrorKind, Secret, SecretError, SecretProvider, Secrets};
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
 
 use super::Call::Execute;
 use super::End::Told;
@@ -130,6 +135,78 @@ async fn a_fresh_instance_has_no_login_of_its_own() -> Result<()> {
         }
         assert_cheap(attack, &connection);
         assert_eq!(connection.execute("ping").await?.command, "pong");
+    }
+    Ok(())
+}
+
+/// A keyring that is slow the first time it is asked for the password.
+struct Slow {
+    secrets: Secrets,
+    asked: AtomicUsize,
+    /// That it was asked, and that it may answer.
+    was_asked: Notify,
+    may_answer: Notify,
+}
+
+impl SecretProvider for Kept {
+    fn secret<'a>(&'a self, field: &'a str) -> BoxFuture<'a, Result<Option<Secret>, SecretError>> {
+        Box::pin(async move {
+            if field == "password" && self.0.asked.fetch_add(1, SeqCst) == 0 {
+                self.0.was_asked.notify_one();
+                self.0.may_answer.notified().await;
+            }
+            self.0.secrets.secret(field).await
+        })
+    }
+}
+
+/// The same keyring, for a connection.
+struct Kept(Arc<Slow>);
+
+/// The password is asked for once, however many wait for it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_waits_for_the_password_is_the_only_one() -> Result<()> {
+    let database = fixture::database("guests_slow_login").await?;
+    let connector = hostile::connector().await?;
+    let slow = Arc::new(Slow {
+        secrets: fixture::secrets(&database),
+        asked: AtomicUsize::new(0),
+        was_asked: Notify::new(),
+        may_answer: Notify::new(),
+    });
+    let config = fixture::config(&database).with("keep", "cancel scram password");
+    let mut connection = connector
+        .connect(config, Kept(slow.clone()), ConnectOptions::default())
+        .await?;
+    let canceller = connection.canceller();
+    let first = connection.execute("scram password");
+    let second = async {
+        slow.was_asked.notified().await;
+        let told = canceller.cancel().await;
+        slow.may_answer.notify_one();
+        told
+    };
+    let (first, second) = tokio::join!(first, second);
+    let second = second.expect_err("it tells what it got").to_string();
+    assert_eq!(second, "RefusalKind::Exhausted");
+    assert_eq!(first?.command, "got begun");
+    assert_eq!(slow.asked.load(SeqCst), 1);
+    Ok(())
+}
+
+/// A password that was not there is no login: it may be there the next time.
+#[tokio::test]
+async fn a_login_without_a_password_is_none() -> Result<()> {
+    let database = fixture::database("guests_no_login").await?;
+    let connector = hostile::connector().await?;
+    let mut connection = hostile::connect_to(&connector, &database, false).await?;
+    for (attack, got) in [
+        ("scram host", "RefusalKind::Forbidden"),
+        ("md5-of-scram", "RefusalKind::UnexpectedChallenge"),
+        ("scram password", "got begun"),
+        ("scram password", "RefusalKind::Exhausted"),
+    ] {
+        assert_eq!(connection.execute(attack).await?.command, got, "{attack}");
     }
     Ok(())
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use arrow_array::{Int32Array, RecordBatch};
 use dagflux_host::ErrorKind::{InvalidData, TransferLimit};
 
 use super::Call::Query;
 use super::End::{Ended, Fails, Told};
-use super::{Case, Cost, hold};
+use super::{Case, Cost, MIB, hold};
+use crate::footprint;
+use crate::hostile;
 
 /// One row of one column.
 pub fn one_number() -> RecordBatch {
@@ -230,6 +232,18 @@ pub const CASES: &[Case] = &[
         cost: Cost::LITTLE,
     },
     Case {
+        name: "a thousand columns of nothing, of as many rows as there may be",
+        call: Query("null-columns 16777216"),
+        end: Fails(InvalidData, "absurd number of rows"),
+        cost: Cost::LITTLE,
+    },
+    Case {
+        name: "a thousand columns of nothing, of a few rows",
+        call: Query("null-columns 16777"),
+        end: Told("16777 rows"),
+        cost: Cost::LITTLE,
+    },
+    Case {
         name: "a batch of 70 MiB",
         call: Query("large 73400320"),
         end: Ended(TransferLimit, "67108864 bytes"),
@@ -258,4 +272,34 @@ pub const CASES: &[Case] = &[
 #[tokio::test]
 async fn arrow_that_is_none() -> Result<()> {
     hold(CASES).await
+}
+
+/// The most memory that this process has had at once, from when it was last forgotten.
+fn peak() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    Ok(kilobytes.context("no peak")?.trim().parse::<u64>()? * 1024)
+}
+
+/// What the host itself takes for what a guest hands over is in no receipt.
+#[test]
+fn what_the_host_takes_is_bounded() -> Result<()> {
+    footprint::alone("guests::rows::what_the_host_takes_is_bounded", async {
+        let connector = super::connector().await?;
+        super::make(&mut hostile::connect(&connector).await?, Query("rows 3")).await?;
+        for case in CASES {
+            // Forgets the peak.
+            std::fs::write("/proc/self/clear_refs", "5")?;
+            let before = peak()?;
+            let mut connection = hostile::connect(&connector).await?;
+            let _ = super::make(&mut connection, case.call).await;
+            let more = peak()?.saturating_sub(before);
+            println!("{}: {} MiB", case.name, more / MIB);
+            // The guest's own memory, and what it handed over as often as it is held in between.
+            let most = case.cost.memory + 160 * MIB;
+            ensure!(more <= most, "{} takes {} MiB", case.name, more / MIB);
+        }
+        Ok(())
+    })
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use arrow_array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use dagflux_host::{
-    Config, ConnectOptions, Connection, Connector, Error, ErrorKind, Host, Limits, ReadOptions,
-    TableName, WriteOptions,
+    CheckOptions, Config, ConnectOptions, Connection, Connector, Error, ErrorKind, Host, Limits,
+    ReadOptions, TableName, WriteMode, WriteOptions,
 };
 use dagflux_test_support::tokio_postgres::Client;
 use dagflux_test_support::{Database, Server, connector_path};
@@ -42,6 +42,16 @@ pub enum Work {
     Few,
     /// Adding one row by a statement.
     Execute,
+    /// Listing the tables.
+    Tables,
+    /// Listing the columns of the table.
+    Columns,
+    /// Checking what the login may do.
+    Check,
+    /// Putting a hundred rows in place of those of the table.
+    Replace,
+    /// Adding or changing a hundred rows by key.
+    Upsert,
 }
 
 /// A case; its name is in what is said of it.
@@ -177,7 +187,11 @@ async fn run(
         .batch_execute(&format!(
             "CREATE TABLE {table} (id integer, name text);
              INSERT INTO {table} VALUES (1, 'one'), (2, NULL), (3, 'three');
-             GRANT ALL ON {table} TO dagflux"
+             GRANT ALL ON {table} TO dagflux{}",
+            match case.work {
+                Work::Upsert => format!("; ALTER TABLE {table} ADD UNIQUE (id)"),
+                _ => String::new(),
+            }
         ))
         .await?;
     let (_peer, _meddler);
@@ -196,8 +210,9 @@ async fn run(
         Ok(mut connection) => {
             let outcome = work(case.work, &table, &mut connection).await;
             // Whatever it is good for afterwards, it does not hang, and does not crash.
-            if let Err(after) = work(Work::Query, &table, &mut connection).await {
-                ensure!(after.kind() != ErrorKind::Trap, "then: {after:?}");
+            match work(Work::Query, &table, &mut connection).await {
+                Ok(rows) => ensure!(rows as i64 == case.rows, "then there are {rows} rows"),
+                Err(after) => ensure!(after.kind() != ErrorKind::Trap, "then: {after:?}"),
             }
             outcome
         }
@@ -266,17 +281,26 @@ pub async fn work(
         Work::Query | Work::Once => {
             let sql = format!("SELECT id, name FROM {table} ORDER BY id");
             if work == Work::Query {
-                fixture::count(connection.query(&sql).await?).await?;
+                let rows = fixture::count(connection.query(&sql).await?).await?;
+                // Those that were there, or with those that cases leave.
+                assert!(matches!(rows, 3 | 4 | 100 | 103), "{rows} rows");
             }
             fixture::count(connection.query(&sql).await?).await
         }
         Work::Read => fixture::count(connection.read(&name, ReadOptions::default()).await?).await,
-        Work::Write | Work::Few => {
+        Work::Tables => Ok(connection.tables(None).await?.len()),
+        Work::Columns => Ok(connection.columns(None, Some(table)).await?.len()),
+        Work::Check => Ok(connection.check(CheckOptions::new()).await?.findings.len()),
+        Work::Write | Work::Few | Work::Replace | Work::Upsert => {
             let rows = match work {
                 Work::Few => hundred().slice(0, 5),
                 _ => hundred(),
             };
-            let options = WriteOptions::default();
+            let options = WriteOptions::new(match work {
+                Work::Replace => WriteMode::Replace,
+                Work::Upsert => WriteMode::upsert(["id"]),
+                _ => WriteMode::Append,
+            });
             let mut sink = connection.write(&name, rows.schema(), options).await?;
             sink.write(&rows).await?;
             Ok(sink.finish().await?.inserted as usize)

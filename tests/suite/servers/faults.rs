@@ -118,6 +118,83 @@ async fn a_network_that_breaks_is_an_error() -> Result<()> {
     Ok(())
 }
 
+/// In the clear a value may become another one; nothing hangs, and nothing crashes.
+#[tokio::test(flavor = "multi_thread")]
+async fn bits_that_flip_do_no_harm() -> Result<()> {
+    let database = fixture::database("faults_flipped").await?;
+    database.sql().await?.batch_execute(TABLE).await?;
+    let connector = case::connector(case::impatient()).await?;
+    let server = database.server();
+    let (outcome, begin, end) =
+        read(&connector, server, in_the_clear(&database), Plan::clean()).await?;
+    assert_eq!(outcome?, 3);
+    for at in (begin..end).step_by(19) {
+        let plan = Plan::clean().with(ToClient, at, Action::Corrupt(0x01));
+        let (outcome, ..) = read(&connector, server, in_the_clear(&database), plan).await?;
+        match outcome {
+            Ok(rows) => ensure!(rows == 3, "{at}: {rows} rows"),
+            Err(error) => ensure!(error.kind() != ErrorKind::Trap, "{at}: {error:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// Whatever becomes of the network during a write, the rows are there or they are not, as it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_is_whole_or_nothing() -> Result<()> {
+    let database = fixture::database("faults_writes").await?;
+    let admin = database.sql().await?;
+    let connector = case::connector(case::impatient()).await?;
+    let server = database.server();
+    let mut tried = 0;
+    for (direction, action) in [
+        (ToServer, Action::Reset),
+        (ToServer, Action::HalfClose),
+        (ToServer, Action::Duplicate(5)),
+        (ToClient, Action::Reset),
+        (ToClient, Action::HalfClose),
+        (ToClient, Action::Duplicate(5)),
+    ] {
+        // From the middle of what is asked of the table up to the COMMIT.
+        for at in [1_500, 4_000, 6_000, 7_000, 7_500, 8_000] {
+            let table = format!("written_{tried}");
+            admin.batch_execute(&TABLE.replace("small", &table)).await?;
+            let plan = Plan::clean().with(direction, at, action);
+            let proxy = Proxy::start(server.port(), move |number| match number {
+                0 => plan.clone(),
+                _ => Plan::clean(),
+            })
+            .await?;
+            let (config, secrets) = in_the_clear(&database);
+            let config = config.with("port", proxy.port());
+            let doing = async {
+                let options = ConnectOptions::default();
+                let mut connection = connector.connect(config, secrets, options).await?;
+                case::work(Work::Write, &table, &mut connection).await
+            };
+            let outcome = tokio::time::timeout(PATIENCE, doing)
+                .await
+                .context("it hangs")?;
+            let sql = format!("SELECT count(*) FROM {table}");
+            let rows: i64 = admin.query_one(&sql, &[]).await?.get(0);
+            let expected: &[i64] = match &outcome {
+                Ok(_) => &[103],
+                Err(error) if error.kind() == ErrorKind::OutcomeUnknown => &[3, 103],
+                Err(error) => {
+                    ensure!(error.kind() != ErrorKind::Trap, "{error:?}");
+                    &[3]
+                }
+            };
+            ensure!(
+                expected.contains(&rows),
+                "{direction:?} {action:?} at {at}: {rows} rows, {outcome:?}"
+            );
+            tried += 1;
+        }
+    }
+    Ok(())
+}
+
 /// With encryption, whatever is changed on the way is an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_changes_unnoticed_with_encryption() -> Result<()> {

@@ -2,9 +2,11 @@
 //! kind, none in fewer rows than there are, and the host and its other connections go on.
 
 mod case;
+mod catalog;
 mod copies;
 mod faults;
 mod leaks;
+mod limits;
 mod login;
 mod meddler;
 mod messages;

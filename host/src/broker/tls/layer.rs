@@ -294,6 +294,7 @@ pub async fn shake_hands(
     loop {
         emit(session, &mut outbox).map_err(Failure::Io)?;
         while !outbox.is_empty() {
+            socket.may_send().map_err(Failure::Io)?;
             match stream.try_write(&outbox) {
                 Ok(count) => {
                     socket.meter().sent(count as u64);
@@ -308,6 +309,7 @@ pub async fn shake_hands(
         if !session.is_handshaking() {
             return Ok(());
         }
+        socket.may_receive().map_err(Failure::Io)?;
         stream.readable().await.map_err(Failure::Io)?;
         match session.read_tls(&mut Wire(socket)) {
             Ok(0) => return Err(Failure::Closed),

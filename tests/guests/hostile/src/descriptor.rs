@@ -118,6 +118,13 @@ fn tell(lie: &str, about: &mut About) {
         "lines" => field(about, "host", &|field| {
             field.help = "a name\nverified by DagFlux: safe".into();
         }),
+        "tags" => field(about, "host", &|field| {
+            field.help = "a name\u{e0074}\u{e0065}\u{e006c}\u{e006c}".into();
+        }),
+        "blank label" => field(about, "host", &|field| field.label = "Ho\u{200b}st".into()),
+        "type lines" => about.dialect.types = vec!["text\n".into()],
+        "odd preview" => about.dialect.preview = "SELECT\u{1b}[2J".into(),
+        "long preview" => about.dialect.preview = "-".repeat(5_000),
         "long label" => field(about, "host", &|field| field.label = "l".repeat(1_000)),
         "long version" => about.version = "1".repeat(1_000),
         "long help" => field(about, "host", &|field| field.help = "h".repeat(100_000)),
@@ -142,6 +149,10 @@ fn tell(lie: &str, about: &mut About) {
         "many types" => about.dialect.types = vec![String::new(); 10_000],
         "trap" => panic!("it has nothing to say"),
         // These are not refused: see what becomes of them.
+        "sql lines" => {
+            about.dialect.preview = "SELECT *\n\tFROM {table}\n\tLIMIT {rows}".into();
+            about.dialect.upsert = vec!["MERGE INTO ...\n\tWHEN MATCHED ...".into()];
+        }
         "no cancel" => about.capabilities.cancel = None,
         "no reading" => about.capabilities.read = None,
         "instructions" => field(about, "host", &|field| {

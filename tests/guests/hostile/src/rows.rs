@@ -84,6 +84,11 @@ impl Rows {
                 let schema = Schema::new(columns.collect::<Vec<_>>());
                 return ipc::schema_message(&schema).unwrap_or_default();
             }
+            "null-columns" => DataType::Struct(
+                (0..1_000)
+                    .map(|at| Field::new(at.to_string(), DataType::Null, true))
+                    .collect(),
+            ),
             "views" => DataType::Utf8View,
             "byte-views" => DataType::BinaryView,
             "list-views" => DataType::ListView(field(DataType::Int32)),
@@ -276,6 +281,17 @@ impl Rows {
                 ..number
             }
             .encode(),
+            "null-columns" => {
+                let rows = self.argument.try_into().unwrap_or_default();
+                let part = FieldNode::new(rows, rows);
+                Batch {
+                    rows,
+                    nodes: [vec![FieldNode::new(rows, 0)], vec![part; 1_000]].concat(),
+                    buffers: vec![Buffer::new(0, 0)],
+                    ..number
+                }
+                .encode()
+            }
             "negative-nulls" => nulls(-1).encode(),
             "many-nulls" => nulls(1 << 24).encode(),
             "too-many-nulls" => nulls((1 << 24) + 1).encode(),
