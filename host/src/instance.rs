@@ -168,7 +168,9 @@ impl Watch {
                     seconds(wall_time)
                 ),
             )
-            .with_hint("give the statement a time limit of its own, or raise `Limits::wall_time`")),
+            .with_hint(
+                "give the statement a time limit of its own, or raise the limit `wall_time`",
+            )),
         }
     }
 
@@ -197,17 +199,17 @@ impl Watch {
                 ErrorKind::MemoryLimit,
                 format!("the connector wanted more than its {} MiB of memory and was ended", limits.memory / (1024 * 1024)),
             )
-            .with_hint("read smaller batches, or raise `Limits::memory`"),
+            .with_hint("read smaller batches, or raise the limit `memory`"),
             Some(Exceeded::TableElements) => Error::new(
                 ErrorKind::MemoryLimit,
                 format!("the connector wanted more than {} table elements and was ended", limits.table_elements),
             )
-            .with_hint("a connector that needs more is unusual: raise `Limits::table_elements` if you trust it"),
+            .with_hint("a connector that needs more is unusual: raise the limit `table_elements` if you trust it"),
             Some(Exceeded::GuestTime) => Error::new(
                 ErrorKind::GuestTimeLimit,
                 format!("the connector worked longer than {} in one call and was ended", seconds(limits.guest_time)),
             )
-            .with_hint("report it to the connector's author, or raise `Limits::guest_time`"),
+            .with_hint("report it to the connector's author, or raise the limit `guest_time`"),
             None if is_out_of_handles(&error) => Error::new(
                 ErrorKind::MemoryLimit,
                 format!("the connector wanted more than {} handles and was ended", limits.handles),
@@ -217,12 +219,12 @@ impl Watch {
                 ErrorKind::MemoryLimit,
                 format!("the connector wanted more than {} core instances, memories or tables and was ended", limits.parts),
             )
-            .with_hint("a connector that needs more is unusual: raise `Limits::parts` if you trust it"),
+            .with_hint("a connector that needs more is unusual: raise the limit `parts` if you trust it"),
             None if says(&error, "fuel allocated for hostcalls has been exhausted") => Error::new(
                 ErrorKind::TransferLimit,
                 format!("the connector handed over more than {} bytes at once and was ended", limits.transfer),
             )
-            .with_hint("read smaller batches, or raise `Limits::transfer`"),
+            .with_hint("read smaller batches, or raise the limit `transfer`"),
             None => {
                 let crash = Error::new(ErrorKind::Trap, format!("the connector crashed: {}", reason(&error)))
                     .with_hint("report it to the connector's author, with the connector's version and what was done");
