@@ -1,6 +1,6 @@
 //! How much a connector may use. Every limit is on by default.
 //!
-//! The table of them is written once, in [`limits!`] below: the fields, their defaults, how each is
+//! The table of them is written once, in `limits!` below: the fields, their defaults, how each is
 //! set by its name, and what is shown of it, all come from there.
 
 use std::fmt;
