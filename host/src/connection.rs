@@ -286,7 +286,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// As [`query`](Self::query), without the last two of its rules.
+    /// As [`query`](Self::query), without the last two of its rules. After a limit or a crash ended
+    /// the call, the statement may have taken effect nevertheless; [`Error::hint`] says so.
     pub async fn execute(&mut self, sql: &str) -> Result<Outcome> {
         let mut tries = self.retry.as_ref().map(Retry::begin);
         loop {
@@ -318,6 +319,12 @@ impl Connection {
         .map(|outcome| Outcome {
             receipt: self.last_receipt(),
             ..outcome
+        })
+        .map_err(|error| match error.ends_instance() {
+            true => {
+                error.and_hint("look whether the statement took effect before you run it again")
+            }
+            false => error,
         })
     }
 
@@ -467,7 +474,12 @@ impl Connection {
             Box::new(move |session| stream::serve(session, opened, batches, open).boxed());
         self.send(job).await?;
         let schema = answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
-        Ok(RowStream::new(schema, queue, self.shared.clone()))
+        Ok(RowStream::new(
+            schema,
+            queue,
+            self.batch,
+            self.shared.clone(),
+        ))
     }
 }
 

@@ -222,6 +222,15 @@ impl Error {
         self
     }
 
+    /// Adds something to do next.
+    pub(crate) fn and_hint(mut self, hint: &str) -> Self {
+        self.inner.hint = Some(match self.inner.hint.take() {
+            Some(first) => format!("{first}; {hint}"),
+            None => hint.to_owned(),
+        });
+        self
+    }
+
     pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.inner.detail = Some(detail.into());
         self
@@ -292,6 +301,15 @@ impl Error {
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
+    }
+
+    /// Whether the instance it comes from cannot be entered again.
+    pub(crate) fn ends_instance(&self) -> bool {
+        use ErrorKind::*;
+        matches!(
+            self.kind(),
+            Trap | GuestTimeLimit | WallTimeLimit | MemoryLimit | TransferLimit
+        )
     }
 
     /// The five-character SQLSTATE, where the server gave one.

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wasmtime::component::{ResourceAny, ResourceTableError};
 use wasmtime::{CallHook, Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
@@ -177,17 +177,17 @@ impl Watch {
     /// Waits for so long, and as much longer as others kept the call from working.
     async fn within<T>(&self, time: Duration, call: impl Future<Output = T>) -> Result<T, ()> {
         let mut call = pin!(call);
-        let (mut left, mut added) = (time, Duration::ZERO);
+        let began = Instant::now();
+        let mut left = time;
         loop {
             if let Ok(done) = timeout(left, &mut call).await {
                 return Ok(done);
             }
-            let waited = self.stopwatch.waited();
-            left = waited.saturating_sub(added);
+            let until = time.saturating_add(self.stopwatch.waited());
+            left = until.saturating_sub(began.elapsed());
             if left < NOTHING {
                 return Err(());
             }
-            added = waited;
         }
     }
 

@@ -67,9 +67,14 @@ pub fn schema(bytes: &[u8]) -> Result<SchemaRef> {
 
 /// The batch of the schema `schema` that `bytes` hold.
 ///
-/// It has at most `most_rows`: columns without buffers (of the type Null) could otherwise claim
-/// any number. Where there are several of those, they share them.
-pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<RecordBatch> {
+/// It has at most the rows that were `asked_for`, and `most_rows`: columns without buffers (of the
+/// type Null) could otherwise claim any number. Where there are several of those, they share them.
+pub fn batch(
+    bytes: Vec<u8>,
+    schema: &SchemaRef,
+    asked_for: u32,
+    most_rows: usize,
+) -> Result<RecordBatch> {
     let most_rows = i64::try_from(most_rows).unwrap_or(i64::MAX);
     let bytes = Buffer::from_vec(bytes);
     guarded(|| {
@@ -112,7 +117,8 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
         if shape.nodes.next().is_some() || buffers().count() != shape.buffers {
             return Err(invalid(NOT_OF_ITS_SCHEMA));
         }
-        read_record_batch(
+        let too_many = batch.length() > i64::from(asked_for);
+        let batch = read_record_batch(
             &body,
             batch,
             schema.clone(),
@@ -120,7 +126,11 @@ pub fn batch(bytes: Vec<u8>, schema: &SchemaRef, most_rows: usize) -> Result<Rec
             None,
             &MetadataVersion::V5,
         )
-        .map_err(|error| invalid(NOT_OF_ITS_SCHEMA).with_source(error))
+        .map_err(|error| invalid(NOT_OF_ITS_SCHEMA).with_source(error))?;
+        match too_many {
+            true => Err(invalid("a batch of more rows than were asked for")),
+            false => Ok(batch),
+        }
     })
 }
 

@@ -27,6 +27,9 @@ use crate::types::ConnectOptions;
 /// How long a cancelled call may take to come to its end.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long the server may take to hear of an instance that was given up. Nobody waits for that.
+const PARTING: Duration = Duration::from_secs(15);
+
 /// How long a cancelled call gets before the server is asked again: a request
 /// that arrives between two statements stops neither.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -206,12 +209,8 @@ impl Session {
 
     /// Takes note of a failure after which the instance cannot be entered.
     pub(crate) fn note<T>(&mut self, outcome: &Result<T>) {
-        use ErrorKind::*;
         if let Err(error) = outcome
-            && matches!(
-                error.kind(),
-                Trap | GuestTimeLimit | WallTimeLimit | MemoryLimit | TransferLimit
-            )
+            && error.ends_instance()
         {
             self.end(error.kind());
         }
@@ -223,7 +222,7 @@ impl Session {
             // The request has an instance and a socket of its own.
             let (shared, place) = (self.shared.clone(), self.place.clone());
             tokio::spawn(async move {
-                let _ = timeout(GRACE, shared.cancel()).await;
+                let _ = timeout(PARTING, shared.cancel()).await;
                 drop(place);
             });
         }

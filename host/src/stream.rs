@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ipc;
 use crate::receipt::Receipt;
 use crate::session::{Interruptible, Session, Shared, interruptible};
-use crate::types::Loss;
+use crate::types::{BatchSize, Loss};
 
 /// Batches that wait to be taken. The guest decodes the next while the caller
 /// works on the last; more would only cost memory.
@@ -39,6 +39,8 @@ pub(crate) enum Piece {
 pub struct RowStream<'c> {
     schema: SchemaRef,
     batches: mpsc::Receiver<Result<Piece>>,
+    /// The most rows that a batch may have.
+    asked_for: u32,
     done: bool,
     losses: Vec<Loss>,
     shared: Arc<Shared>,
@@ -49,11 +51,14 @@ impl RowStream<'_> {
     pub(crate) fn new(
         schema: SchemaRef,
         batches: mpsc::Receiver<Result<Piece>>,
+        asked_for: BatchSize,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
             schema,
             batches,
+            // A batch of none would be no batch.
+            asked_for: asked_for.rows.max(1),
             done: false,
             losses: Vec::new(),
             shared,
@@ -97,7 +102,8 @@ impl Stream for RowStream<'_> {
         let item = match ready!(self.batches.poll_recv(context)) {
             Some(Ok(Piece::Batch(bytes))) => {
                 let broker = &self.shared.broker;
-                let batch = ipc::batch(bytes, &self.schema, broker.limits.batch_rows)
+                let most_rows = broker.limits.batch_rows;
+                let batch = ipc::batch(bytes, &self.schema, self.asked_for, most_rows)
                     .map_err(|error| error.with_redactor(broker.redactor()));
                 if let Ok(batch) = &batch {
                     broker.meter.rows_read(batch.num_rows() as u64);

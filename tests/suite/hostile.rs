@@ -80,7 +80,7 @@ pub async fn connect_to(
 
 /// A connection that attacks, and another one in the same host.
 pub struct Scene {
-    connector: Connector,
+    pub connector: Connector,
     pub attacker: Connection,
     bystander: Connection,
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use dagflux_host::{ConnectOptions, Connection, Connector, ErrorKind, Host, Limits, Secrets};
+use dagflux_host::{
+    BatchSize, ConnectOptions, Connection, Connector, ErrorKind, Host, Limits, Secrets,
+};
 use dagflux_test_support::connector_path;
 use futures_util::StreamExt;
 
@@ -378,5 +380,25 @@ async fn a_batch_has_only_so_many_rows() -> Result<()> {
     let rows = attacker.query("many-nulls").await?;
     let error = fixture::count(rows).await.expect_err("too many rows");
     assert_failure(&error, ErrorKind::InvalidData, "absurd number of rows");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_batch_has_no_more_rows_than_were_asked_for() -> Result<()> {
+    let connector = hostile::connector().await?;
+    for (asked, fits) in [(999, false), (1_000, true)] {
+        let size = BatchSize::default().with_rows(asked);
+        let options = ConnectOptions::default().with_batch(size);
+        let mut attacker = hostile::connect_with(&connector, options).await?;
+        let counted = fixture::count(attacker.query("null-columns 1000").await?).await;
+        match fits {
+            true => assert_eq!(counted?, 1_000),
+            false => assert_failure(
+                &counted.expect_err("more than were asked for"),
+                ErrorKind::InvalidData,
+                "more rows than were asked for",
+            ),
+        }
+    }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use arrow_array::Array;
-use dagflux_host::{ErrorKind, Host, Limits};
+use dagflux_host::{BatchSize, ConnectOptions, ErrorKind, Host, Limits};
 use futures_util::StreamExt;
 
 use crate::fixture;
@@ -21,6 +21,9 @@ async fn a_crash_ends_its_connection_only() -> Result<()> {
     ] {
         let mut scene = Scene::new().await?;
         let error = scene.failure(attack).await;
+        // Nor is it known what it had done before.
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("took effect"), "{hint}");
         scene.ended_by(&error, ErrorKind::Trap, words).await?;
     }
     Ok(())
@@ -232,7 +235,10 @@ async fn proper_batches_of_the_same_kind_are_taken() -> Result<()> {
     let mut scene = Scene::new().await?;
     let rows = scene.attacker.query("rows 3").await?;
     assert_eq!(fixture::count(rows).await?, 3);
-    let mut rows = scene.attacker.query("many-nulls").await?;
+    let size = BatchSize::default().with_rows(1 << 24);
+    let options = ConnectOptions::default().with_batch(size);
+    let mut connection = hostile::connect_with(&scene.connector, options).await?;
+    let mut rows = connection.query("many-nulls").await?;
     let batch = rows.next().await.expect("a batch")?;
     assert_eq!(
         (batch.num_rows(), batch.column(0).len()),

@@ -14,7 +14,7 @@ use super::tls::layer::Layer;
 use super::{FirstFailure, secret_failed};
 use crate::descriptor::Field;
 use crate::error::{Error, ErrorKind};
-use crate::policy::login::{self, Channel, EXCHANGES_PER_CONNECTION, LoginPolicy, Refusal};
+use crate::policy::login::{self, Channel, LoginPolicy, Refusal};
 use crate::secrets::{Secret, SecretProvider, Secrets};
 
 /// A refusal, with the reason the connector is told.
@@ -181,11 +181,12 @@ impl Credentials {
         let channel = Channel {
             must_be_secure: endpoint.must_be_secure(),
             is_secure: socket.tls().is_some(),
-            exchanges: self.exchanges.load(Relaxed),
         };
         login::permit_exchange(&self.fields, field, channel)?;
-        let more = |begun: u32| (begun < EXCHANGES_PER_CONNECTION).then(|| begun.saturating_add(1));
-        match self.exchanges.fetch_update(Relaxed, Relaxed, more) {
+        let reserved = self
+            .exchanges
+            .fetch_update(Relaxed, Relaxed, login::one_more_exchange);
+        match reserved {
             Ok(_) => Ok(Reserved(&self.exchanges)),
             Err(_) => Err(Refusal::Exhausted),
         }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct Meter {
     peak_since: AtomicU64,
     memory: AtomicU64,
     limits: Limits,
+    /// What may be moved to have the server stop, once everything else has been.
+    to_stop: OnceLock<Allowance>,
 }
 
 macro_rules! counters {
@@ -94,6 +96,7 @@ impl Meter {
             peak_since: AtomicU64::new(0),
             memory: AtomicU64::new(0),
             limits,
+            to_stop: OnceLock::new(),
         }
     }
 
@@ -115,26 +118,37 @@ impl Meter {
         self.memory.store(used, Relaxed);
     }
 
-    /// What may still be moved over a socket that begins now. One that begins when the connection
-    /// has moved all that it may is there to have the server stop.
-    pub fn spare(&self) -> Spare {
-        let within =
-            self.permit_receiving(Spare(0)).is_ok() && self.permit_sending(Spare(0)).is_ok();
-        Spare(if within { 0 } else { TO_STOP })
+    /// How far the sums may go with a socket that begins now. One that begins when the
+    /// connection has moved all that it may is there to have the server stop.
+    pub fn allowance(&self) -> Allowance {
+        let within = Allowance {
+            received: self.limits.received,
+            sent: self.limits.sent,
+        };
+        if self.permit_receiving(within).is_ok() && self.permit_sending(within).is_ok() {
+            return within;
+        }
+        // Counted from what was moved, for the last read may have gone beyond the limit; and
+        // once, for else every socket would have as much again.
+        *self.to_stop.get_or_init(|| {
+            let used = self.usage();
+            Allowance {
+                received: within.received.max(used.bytes_in).saturating_add(TO_STOP),
+                sent: within.sent.max(used.bytes_out).saturating_add(TO_STOP),
+            }
+        })
     }
 
     /// Whether more may be received.
-    pub fn permit_receiving(&self, spare: Spare) -> Result<(), MovedAll> {
+    pub fn permit_receiving(&self, allowance: Allowance) -> Result<(), MovedAll> {
         let received = self.total.bytes_in.load(Relaxed);
-        let limit = self.limits.received.saturating_add(spare.0);
-        within(received, limit, MovedAll::Received)
+        within(received, allowance.received, MovedAll::Received)
     }
 
     /// Whether more may be sent.
-    pub fn permit_sending(&self, spare: Spare) -> Result<(), MovedAll> {
+    pub fn permit_sending(&self, allowance: Allowance) -> Result<(), MovedAll> {
         let sent = self.total.bytes_out.load(Relaxed);
-        let limit = self.limits.sent.saturating_add(spare.0);
-        within(sent, limit, MovedAll::Sent)
+        within(sent, allowance.sent, MovedAll::Sent)
     }
 
     /// Whether more may be logged.
@@ -153,9 +167,12 @@ impl Default for Meter {
 /// what nobody can wait for any more: a few times a TLS handshake with a chain of certificates.
 const TO_STOP: u64 = 64 * 1024;
 
-/// How far beyond the limits a socket may go.
+/// How many bytes the connection may have moved in all for a socket to move more.
 #[derive(Debug, Clone, Copy)]
-pub struct Spare(u64);
+pub struct Allowance {
+    received: u64,
+    sent: u64,
+}
 
 fn within(used: u64, limit: u64, reached: MovedAll) -> Result<(), MovedAll> {
     if used < limit { Ok(()) } else { Err(reached) }
@@ -171,12 +188,12 @@ pub struct Stopwatch {
     meter: Arc<Meter>,
 }
 
-/// Time within the current call, in nanoseconds.
+/// Time within the current call, in nanoseconds, by whatever clock is read.
 #[derive(Debug, Default)]
 struct Timer {
     /// What has ended.
     sum: AtomicU64,
-    /// When what is under way began, since the stopwatch's origin; 0 outside.
+    /// When what is under way began; 0 outside.
     since: AtomicU64,
 }
 
@@ -218,14 +235,27 @@ impl Stopwatch {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.origin.elapsed().as_nanos())
-            .unwrap_or(u64::MAX)
-            .max(1)
+        nanoseconds(self.origin.elapsed())
     }
 
-    /// Time worked within the current call, up to now.
+    /// The processor time of this thread: a busy machine makes nobody's work longer.
+    #[cfg(unix)]
+    fn processor_time(&self) -> u64 {
+        use rustix::time::{ClockId, clock_gettime};
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        nanoseconds(Duration::try_from(time).unwrap_or_default())
+    }
+
+    /// The nearest that there is elsewhere.
+    #[cfg(not(unix))]
+    fn processor_time(&self) -> u64 {
+        self.now()
+    }
+
+    /// Time worked within the current call. Up to now, if the thread that asks is the one that
+    /// works.
     pub fn call_time(&self) -> Duration {
-        self.worked.at(self.now())
+        self.worked.at(self.processor_time())
     }
 
     /// Time within the current call that it was kept from working by others, up to now.
@@ -250,6 +280,10 @@ impl Stopwatch {
         }
         .await
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).max(1)
 }
 
 struct Timed<'a, F> {
@@ -284,9 +318,9 @@ impl<F: Future> Future for Timed<'_, F> {
             true => (Some(ready!(self.poll_turn(context))), None),
             false => (None, Some(self.turns.work())),
         };
-        stopwatch.worked.begin(stopwatch.now());
+        stopwatch.worked.begin(stopwatch.processor_time());
         let polled = self.call.as_mut().poll(context);
-        let worked = stopwatch.worked.end(stopwatch.now());
+        let worked = stopwatch.worked.end(stopwatch.processor_time());
         stopwatch.meter.total.worked.fetch_add(worked, Relaxed);
         polled
     }
@@ -295,6 +329,15 @@ impl<F: Future> Future for Timed<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keeps the processor busy for so long.
+    fn work(time: Duration) {
+        let clock = Stopwatch::new(Arc::default());
+        let end = clock.processor_time() + nanoseconds(time);
+        while clock.processor_time() < end {
+            std::hint::spin_loop();
+        }
+    }
 
     #[tokio::test]
     async fn work_counts_and_waiting_does_not() {
@@ -311,15 +354,33 @@ mod tests {
         );
         stopwatch
             .time(&turns, async {
-                std::thread::sleep(Duration::from_millis(30));
+                work(Duration::from_millis(30));
                 assert!(stopwatch.call_time() >= Duration::from_millis(30));
                 tokio::task::yield_now().await;
-                std::thread::sleep(Duration::from_millis(30));
+                work(Duration::from_millis(30));
             })
             .await;
         assert!(stopwatch.call_time() >= Duration::from_millis(60));
         assert!(meter.usage().worked >= stopwatch.call_time());
     }
+
+    #[test]
+    fn whoever_moved_too_much_at_once_can_still_have_the_server_stop() {
+        let meter = Meter::new(Limits::default().with_received(1_000));
+        let first = meter.allowance();
+        meter.received(999);
+        assert!(meter.permit_receiving(first).is_ok());
+        // One read, of everything that was there.
+        meter.received(10 * TO_STOP);
+        assert!(meter.permit_receiving(first).is_err());
+        let to_stop = meter.allowance();
+        assert!(meter.permit_receiving(to_stop).is_ok() && meter.permit_sending(to_stop).is_ok());
+        // Once, and not with every socket.
+        meter.received(TO_STOP);
+        assert!(meter.permit_receiving(to_stop).is_err());
+        assert!(meter.permit_receiving(meter.allowance()).is_err());
+    }
+
     /// Also one that waits for nothing in between.
     #[tokio::test]
     async fn whoever_has_worked_for_long_needs_a_turn_for_all_further_work() {
@@ -327,7 +388,7 @@ mod tests {
         let turns = Arc::<Turns>::default();
         let steps = AtomicU64::new(0);
         let call = stopwatch.time(&turns, async {
-            std::thread::sleep(FREE + Duration::from_millis(1));
+            work(FREE + Duration::from_millis(1));
             loop {
                 tokio::task::yield_now().await;
                 steps.fetch_add(1, Relaxed);

@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
-use super::meter::{Meter, Spare};
+use super::meter::{Allowance, Meter};
 use super::network::{DialError, Endpoint};
 use super::tls::layer::{Layer, NotRead};
 use crate::policy::tls::permit_in_the_clear;
@@ -50,7 +50,7 @@ pub struct Connected {
     arrived: Mutex<Vec<u8>>,
     keep_arrived: AtomicBool,
     meter: Arc<Meter>,
-    spare: Spare,
+    allowance: Allowance,
     endpoint: Arc<Endpoint>,
     /// What has passed in the clear, as long as nothing else may.
     gate: Mutex<Passed>,
@@ -74,7 +74,7 @@ impl Connected {
             outbox: Mutex::default(),
             arrived: Mutex::default(),
             keep_arrived: AtomicBool::new(true),
-            spare: meter.spare(),
+            allowance: meter.allowance(),
             meter,
             endpoint,
             gate: Mutex::default(),
@@ -95,13 +95,13 @@ impl Connected {
 
     /// Whether the connection may send more. If not, that is remembered as what failed.
     pub fn may_send(&self) -> io::Result<()> {
-        let permitted = self.meter.permit_sending(self.spare);
+        let permitted = self.meter.permit_sending(self.allowance);
         permitted.map_err(|limit| self.endpoint.refuse_more(limit))
     }
 
     /// Whether it may receive more, as [`may_send`](Self::may_send).
     pub fn may_receive(&self) -> io::Result<()> {
-        let permitted = self.meter.permit_receiving(self.spare);
+        let permitted = self.meter.permit_receiving(self.allowance);
         permitted.map_err(|limit| self.endpoint.refuse_more(limit))
     }
 

@@ -116,11 +116,11 @@ impl tcp::HostTcpSocket for State {
         else {
             return Ok(Err(ErrorCode::AccessDenied));
         };
-        let spare = self.meter.spare();
+        let allowance = self.meter.allowance();
         let permitted = self
             .meter
-            .permit_sending(spare)
-            .and_then(|()| self.meter.permit_receiving(spare));
+            .permit_sending(allowance)
+            .and_then(|()| self.meter.permit_receiving(allowance));
         if let Err(limit) = permitted {
             endpoint.refuse_more(limit);
             return Ok(Err(ErrorCode::AccessDenied));

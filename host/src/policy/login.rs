@@ -12,7 +12,7 @@ pub const FEWEST_SCRAM_ITERATIONS: u32 = 4_096;
 pub const MOST_SCRAM_ITERATIONS: u32 = 100_000;
 
 /// Exchanges per connection: one login needs one.
-pub const EXCHANGES_PER_CONNECTION: u32 = 1;
+const EXCHANGES_PER_CONNECTION: u32 = 1;
 
 /// Which ways of logging in are permitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,6 @@ pub struct Channel {
     pub must_be_secure: bool,
     /// The channel is encrypted and the server verified.
     pub is_secure: bool,
-    /// Exchanges begun so far, on any of its sockets.
-    pub exchanges: u32,
 }
 
 /// Whether a field's value may be told to the connector.
@@ -87,10 +85,16 @@ pub fn permit_exchange(fields: &[Field], name: &str, channel: Channel) -> Result
     if channel.must_be_secure && !channel.is_secure {
         return Err(Refusal::InsecureChannel);
     }
-    if channel.exchanges >= EXCHANGES_PER_CONNECTION {
-        return Err(Refusal::Exhausted);
-    }
     Ok(())
+}
+
+/// The exchanges of a connection, on whatever socket, with one more; none if that may not begin.
+pub fn one_more_exchange(begun: u32) -> Option<u32> {
+    if begun < EXCHANGES_PER_CONNECTION {
+        begun.checked_add(1)
+    } else {
+        None
+    }
 }
 
 /// Whether a challenge is what the server sent: the last bytes that arrived,
@@ -181,7 +185,6 @@ mod tests {
     const PLAIN: Channel = Channel {
         must_be_secure: false,
         is_secure: false,
-        exchanges: 0,
     };
 
     #[test]
@@ -215,14 +218,8 @@ mod tests {
                 "{name}"
             );
         }
-        let used = Channel {
-            exchanges: 1,
-            ..PLAIN
-        };
-        assert_eq!(
-            permit_exchange(&form(), "password", used),
-            Err(Refusal::Exhausted)
-        );
+        assert_eq!(one_more_exchange(0), Some(1));
+        assert_eq!(one_more_exchange(1), None);
         let bare = Channel {
             must_be_secure: true,
             ..PLAIN

@@ -45,8 +45,8 @@ pub const MUTANTS: &[Mutant] = &[
         defence: "a connection logs in once, whatever number of sockets it opens",
         file: "host/src/policy/login.rs",
         after: "",
-        find: "channel.exchanges >= EXCHANGES_PER_CONNECTION",
-        replace: "false",
+        find: "begun < EXCHANGES_PER_CONNECTION",
+        replace: "true",
         program: Suite,
         cases: &[
             "sandbox::a_login_is_one_exchange_for_what_the_server_asked",
