@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let root = workspace().canonicalize()?;
     let folder = root.join("target/mutants");
     let tree = tree::write(&root, &folder)?;
-    let programs = Programs::build(&tree, &root.join("target"), folder.join("logs"))?;
+    let programs = Programs::build(&tree, &folder)?;
     programs.pass(&mutants)?;
     let outcomes = programs_with_each(&programs, &mutants)?;
     summary(&mutants, &outcomes)

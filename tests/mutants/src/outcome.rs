@@ -59,18 +59,20 @@ struct Said {
 }
 
 impl Programs {
-    /// Builds them from the sources in `tree`.
-    pub fn build(tree: &Path, target: &Path, logs: PathBuf) -> Result<Self> {
+    /// Builds them from the sources in `tree`, in a folder of their own within `folder`: what is a
+    /// component as well has the same name wherever it is built from, and one with mutants in it
+    /// must not take the place of another.
+    pub fn build(tree: &Path, folder: &Path) -> Result<Self> {
+        let logs = folder.join("logs");
+        let target = folder.join("build");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command
             .args(["test", "--workspace", "--no-run", "--lib"])
             .args(["--test", "suite", "--test", "offline"])
-            // Its version is its own, so what is built of it would take the place of another.
-            .args(["--exclude", "dagflux-guest-postgres-next"])
             .args(["--quiet", "--message-format=json"])
             .arg("--target-dir")
-            .arg(target)
+            .arg(&target)
             .current_dir(tree)
             .stdin(Stdio::null())
             .stderr(Stdio::inherit());
@@ -94,6 +96,10 @@ impl Programs {
             });
             bail!("the mutants cannot be built");
         }
+        // Beside the tests, where they look for the command. It is the one without mutants.
+        let command = Path::new("debug/dagflux");
+        let built = folder.with_file_name("").join(command);
+        fs::copy(&built, target.join(command)).with_context(|| built.display().to_string())?;
         let mut executables = BTreeMap::new();
         for message in messages {
             let (Some(path), Some(name)) = (

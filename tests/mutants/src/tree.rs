@@ -30,7 +30,6 @@ pub fn write(root: &Path, folder: &Path) -> Result<PathBuf> {
                 let source = String::from_utf8(content)?;
                 source::with_mutants(&source, &mutants)?.into_bytes()
             }
-            None if file == "Cargo.toml" => of_another_version(content)?,
             None => content,
         };
         let path = tree.join(&file);
@@ -48,16 +47,6 @@ pub fn write(root: &Path, folder: &Path) -> Result<PathBuf> {
         std::os::unix::fs::symlink(root.join("target"), target)?;
     }
     Ok(tree)
-}
-
-/// Built packages are known by name, version and features: with another version, these do not take the
-/// place of those without mutants, and share what all of them depend on.
-fn of_another_version(manifest: Vec<u8>) -> Result<Vec<u8>> {
-    let manifest = String::from_utf8(manifest)?;
-    let version = "[workspace.package]\nversion = \"";
-    let (before, after) = manifest.split_once(version).context("no version")?;
-    let (number, after) = after.split_once('"').context("no version")?;
-    Ok(format!("{before}{version}{number}+mutants\"{after}").into_bytes())
 }
 
 fn tracked(root: &Path) -> Result<Vec<String>> {
