@@ -25,7 +25,8 @@ pub struct Receipt {
     pub rows_in: u64,
     /// Rows that the connector was handed.
     pub rows_out: u64,
-    /// Time the connector worked, and the host on its behalf; waiting not counted.
+    /// Processor time of the connector, and of the host on its behalf. Where threads have no
+    /// clock of their own (Windows), the time that passed while they worked.
     pub guest_time: Duration,
     /// The most memory the connector had at once, in bytes, the host's buffers for it included.
     pub peak_memory: u64,

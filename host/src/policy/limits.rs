@@ -226,7 +226,7 @@ limits! {
     /// behalf. Waiting for the server does not count: a query that sleeps for
     /// an hour costs nothing, a loop is stopped. A batch takes milliseconds.
     guest_time, with_guest_time: Duration = Duration::from_secs(5), Connection,
-        "work within one call, waiting for the server not counted";
+        "processor time of one call, the host's work for it included";
     /// Time from the beginning of one call to its end, waiting included. It
     /// ends a connection whose server never answers; to bound a statement, use
     /// its own time limit, which the server enforces and reports.
