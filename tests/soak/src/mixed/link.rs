@@ -47,6 +47,9 @@ impl Link {
             ConnectionLost | Unreachable | ConnectTimeout | Closed | Cancelled | WallTimeLimit => {
                 self != Self::Sound
             }
+            // A PostgreSQL that is cut off from the middle of a SCRAM message, and can still
+            // answer, says that the login failed.
+            Authentication => self != Self::Sound,
             Tls | Protocol => self == Self::Encrypted,
             _ => false,
         }
