@@ -33,6 +33,7 @@ mod host;
 mod imports;
 mod instance;
 mod ipc;
+pub mod operation;
 mod password_file;
 pub mod policy;
 mod receipt;

@@ -34,7 +34,7 @@ pub enum Exit {
     Connector,
     /// A local file could not be read or written, or holds something else.
     File,
-    /// `check` connected and found something that will not work.
+    /// `check` found something that will not work, or that is not permitted.
     Findings,
     /// Stopped by Ctrl-C or SIGTERM.
     Interrupted,

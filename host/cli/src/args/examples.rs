@@ -131,3 +131,11 @@ Examples:
   dagflux certificate sales --pem > server.pem
   dagflux certificate sales --pin
   dagflux certificate sales --pin --fingerprint sha256:9f86d081...";
+
+/// Of `operation check`.
+pub const OPERATION_CHECK: &str = "\
+Exits with 14 when it breaks a rule, and with 13 when it is no saved operation at all.
+
+Example:
+  dagflux operation check revenue.json
+  model | dagflux operation check - --json";

@@ -233,6 +233,10 @@ pub enum Command {
     #[command(after_long_help = examples::IMPORT)]
     Import(ImportArgs),
 
+    /// Look at a saved operation: what a node of a workflow does with tables
+    #[command(subcommand)]
+    Operation(OperationCommand),
+
     /// Keep a secret of a connection in the operating system's key store
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -303,6 +307,21 @@ pub struct CertificateArgs {
     /// The fingerprint that you were told; without one, you are asked
     #[arg(long, value_name = "SHA256", requires = "pin")]
     pub fingerprint: Option<String>,
+}
+
+/// What to do with a saved operation.
+#[derive(Debug, Subcommand)]
+pub enum OperationCommand {
+    /// Hold it against the rules, without a connection; says every one that it breaks
+    #[command(after_long_help = examples::OPERATION_CHECK)]
+    Check {
+        /// The file; - reads it from standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print the form of such a file, as JSON Schema
+    #[command(after_long_help = "Example:\n  dagflux operation schema > operation.schema.json")]
+    Schema,
 }
 
 /// What to do with a secret.

@@ -8,13 +8,15 @@ mod discover;
 mod export;
 mod grant;
 mod import;
+mod input;
 mod inspect;
 mod limits;
+mod operation;
 mod secret;
 mod setup_sql;
 mod statement;
 
-use crate::args::{Command, SecretCommand};
+use crate::args::{Command, OperationCommand, SecretCommand};
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -74,6 +76,10 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
         } => statement::execute(context, &connection, statement).await?,
         Command::Export(args) => export::run(context, args).await?,
         Command::Import(args) => import::run(context, args).await?,
+        Command::Operation(OperationCommand::Schema) => operation::schema()?,
+        Command::Operation(OperationCommand::Check { file }) => {
+            return operation::check(context, &file);
+        }
         Command::Secret(SecretCommand::Set { field }) => {
             secret::set(context, &field.0, &field.1).await?
         }

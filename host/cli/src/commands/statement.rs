@@ -1,6 +1,6 @@
 //! `preview` and `query`: rows on the screen.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -12,9 +12,7 @@ use crate::failure::{Failure, ServerFailure};
 use crate::interrupt::{or_interrupt, or_interrupt_change};
 use crate::output::{self, rows};
 
-/// The longest statement that is read. PostgreSQL's own limit on a message is
-/// 1 GiB; a dump given by mistake should not get that far.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+use super::input;
 
 /// Shows the first rows of a table.
 ///
@@ -134,36 +132,10 @@ fn way_on(error: &dagflux_host::Error) -> Option<String> {
 /// # Errors
 /// When it cannot be read, or is empty.
 pub fn text(given: Option<&str>, file: Option<&Path>) -> Result<String, Failure> {
-    let read = |source: &str, input: &mut dyn Read| {
-        let mut sql = String::new();
-        let unreadable = |error: std::io::Error| {
-            Failure::file(format!("cannot read the statement from {source}: {error}"))
-                .hint("check the path, and that the file is UTF-8 text")
-        };
-        input
-            .take(MOST_BYTES + 1)
-            .read_to_string(&mut sql)
-            .map_err(unreadable)?;
-        if sql.len() as u64 > MOST_BYTES {
-            return Err(Failure::usage(format!(
-                "{source} has more than {} MiB",
-                MOST_BYTES / (1024 * 1024)
-            ))
-            .hint("give one statement"));
-        }
-        Ok(sql)
-    };
     let sql = match (given, file) {
-        (Some("-"), _) => read("standard input", &mut std::io::stdin().lock())?,
+        (Some("-"), _) => input::text("statement", Path::new(input::STANDARD))?,
         (Some(sql), _) => sql.to_owned(),
-        (None, Some(path)) => {
-            let shown = path.display().to_string();
-            let mut file = std::fs::File::open(path).map_err(|error| {
-                Failure::file(format!("cannot read the statement from {shown}: {error}"))
-                    .hint("check the path")
-            })?;
-            read(&shown, &mut file)?
-        }
+        (None, Some(path)) => input::text("statement", path)?,
         (None, None) => String::new(),
     };
     if sql.trim().is_empty() {

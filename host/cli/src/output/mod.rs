@@ -14,6 +14,7 @@ pub mod table;
 use std::io::Write;
 use std::time::Duration;
 
+use dagflux_host::policy::text::is_deceptive;
 use serde::Serialize;
 
 /// Standard output, buffered. Writes fail with `BrokenPipe` when the reader is
@@ -87,12 +88,11 @@ pub fn duration(duration: Duration) -> String {
 
 /// Text from a server or a connector, made safe for a terminal: control characters, which
 /// could move the cursor or rename the window, become escapes, and so do those that turn
-/// the direction of what follows round (UAX #9).
+/// the direction of what follows round (UAX #9) or that nobody sees.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if c.is_control() || reorders {
+        if is_deceptive(c) {
             out.extend(c.escape_default())
         } else {
             out.push(c)

@@ -1,0 +1,127 @@
+//! What has become of the columns since the statements were written.
+
+use serde::Serialize;
+
+use super::Column;
+use crate::types::ColumnInfo;
+
+/// A change of a column that the statements use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "change")]
+#[non_exhaustive]
+pub enum Change {
+    /// It is not there any more.
+    Gone {
+        /// Its name.
+        column: String,
+    },
+    /// It has another type.
+    Type {
+        /// Its name.
+        column: String,
+        /// What it was.
+        was: String,
+        /// What it is.
+        is: String,
+    },
+    /// It can hold NULL, or it cannot any more.
+    Nullable {
+        /// Its name.
+        column: String,
+        /// Whether it can now.
+        is: bool,
+    },
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone { column } => write!(f, "the column `{column}` is not there any more"),
+            Self::Type { column, was, is } => {
+                write!(f, "the column `{column}` was {was} and is {is}")
+            }
+            Self::Nullable { column, is: true } => {
+                write!(f, "the column `{column}` can be NULL now")
+            }
+            Self::Nullable { column, is: false } => {
+                write!(f, "the column `{column}` cannot be NULL any more")
+            }
+        }
+    }
+}
+
+/// How the columns of a table differ from what the statements know of them. Columns that they do not
+/// use may come and go.
+pub fn changes(known: &[Column], now: &[ColumnInfo]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for was in known {
+        let column = was.name.clone();
+        let Some(is) = now.iter().find(|is| is.name == was.name) else {
+            changes.push(Change::Gone { column });
+            continue;
+        };
+        if is.data_type != was.data_type {
+            changes.push(Change::Type {
+                column: column.clone(),
+                was: was.data_type.clone(),
+                is: is.data_type.clone(),
+            });
+        }
+        if is.nullable != was.nullable {
+            changes.push(Change::Nullable {
+                column,
+                is: is.nullable,
+            });
+        }
+    }
+    changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(name: &str, data_type: &str, nullable: bool) -> Column {
+        Column {
+            name: name.to_owned(),
+            data_type: data_type.to_owned(),
+            nullable,
+        }
+    }
+
+    fn now(name: &str, data_type: &str, nullable: bool) -> ColumnInfo {
+        ColumnInfo {
+            schema: "s".to_owned(),
+            table: "t".to_owned(),
+            name: name.to_owned(),
+            ordinal: 1,
+            data_type: data_type.to_owned(),
+            nullable,
+            primary_key: None,
+            default: None,
+            generated: None,
+            comment: None,
+        }
+    }
+
+    #[test]
+    fn only_what_the_statements_use_matters() {
+        let is = [now("new", "text", true), now("a", "integer", false)];
+        assert_eq!(changes(&[known("a", "integer", false)], &is), []);
+        let was = [
+            known("a", "bigint", true),
+            known("b", "text", true),
+            known("A", "integer", false),
+        ];
+        let told: Vec<String> = changes(&was, &is).iter().map(Change::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "the column `a` was bigint and is integer",
+                "the column `a` cannot be NULL any more",
+                "the column `b` is not there any more",
+                "the column `A` is not there any more",
+            ]
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! What a node of a workflow does with tables, as data.
+//!
+//! A [`Document`] is what is saved, and what a person or a model may have written: anything can be
+//! wrong with it. [`Document::operation`] holds it against the [`Rule`]s and gives an
+//! [`Operation`], in which nothing can: a combination that is not permitted has no value of this
+//! type.
+//!
+//! ```
+//! # use dagflux_host::operation::{Document, Operation};
+//! let document = Document::parse(r#"{
+//!     "version": 1,
+//!     "id": "revenue",
+//!     "node": "transform",
+//!     "mode": "new-table",
+//!     "sources": [{ "connection": "shop", "table": "sales.orders" }],
+//!     "target": { "table": "sales.revenue" },
+//!     "statements": {
+//!         "create": "CREATE TABLE sales.revenue (customer integer, total numeric)",
+//!         "insert": "INSERT INTO sales.revenue SELECT customer, sum(total) FROM sales.orders GROUP BY 1"
+//!     }
+//! }"#)?;
+//! let operation = document.operation().expect("it keeps to the rules");
+//! assert!(matches!(operation, Operation::Transform(_)));
+//! # Ok::<(), dagflux_host::operation::NotADocument>(())
+//! ```
+
+mod document;
+mod drift;
+mod rules;
+
+pub use document::{
+    Column, Document, Mode, Node, NotADocument, Source, Statements, Storage, Target, VERSION,
+};
+pub use drift::{Change, changes};
+pub use rules::{
+    Broken, Join, Merging, Operation, Origin, Rule, TableOf, Transform, Transformation,
+};
