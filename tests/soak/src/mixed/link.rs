@@ -56,6 +56,9 @@ impl Link {
     }
 }
 
+/// How long a stalled server is kept waiting: longer than anybody waits for it.
+const STALL: Duration = Duration::from_secs(20);
+
 /// The ways, for a while.
 pub(super) struct Links {
     faulty: Proxy,
@@ -123,7 +126,9 @@ fn plan(link: Link, chance: &mut Chance) -> Plan {
         // A server that is left alone with half a statement keeps its locks: these two are for
         // its answers only.
         4 => return Plan::clean().with(Direction::ToClient, after, drip()),
-        5 => return Plan::clean().with(Direction::ToClient, after, Action::Stall),
+        // Not for ever: whoever sends to a client that is gone is told so in the end, and until
+        // then a PostgreSQL that cannot send does not hear that it is to stop.
+        5 => return Plan::clean().with(Direction::ToClient, after, Action::Delay(STALL)),
         6 => {
             let mask = 1 << chance.below(8);
             return Plan::clean().with(direction, after.max(CLEAR), Action::Corrupt(mask));
