@@ -287,7 +287,7 @@ impl Connection {
     /// # Errors
     ///
     /// As [`query`](Self::query), without the last two of its rules. After a limit or a crash ended
-    /// the call, the statement may have taken effect nevertheless; [`Error::hint`] says so.
+    /// the call, the statement may have taken effect nevertheless; [`hint`](crate::Error::hint) says so.
     pub async fn execute(&mut self, sql: &str) -> Result<Outcome> {
         let mut tries = self.retry.as_ref().map(Retry::begin);
         loop {
