@@ -21,9 +21,10 @@ use crate::retry::Retry;
 use crate::session::{Interruptible, Job, Session, Shared, interruptible};
 use crate::sink::{self, Sink};
 use crate::stream::{self, RowStream};
+use crate::transaction::Transaction;
 use crate::types::{
-    BatchSize, ColumnInfo, ConnectOptions, LossPolicy, Notice, Outcome, ReadOptions, SchemaInfo,
-    TableInfo, TableName, WriteOptions,
+    BatchSize, ColumnInfo, ConnectOptions, Examination, LossPolicy, Notice, Outcome, ReadOptions,
+    SchemaInfo, TableInfo, TableName, TransactionOptions, WriteOptions,
 };
 
 /// An open, logged-in connection.
@@ -34,9 +35,11 @@ use crate::types::{
 /// connection stays usable. Dropping the connection closes it.
 pub struct Connection {
     jobs: mpsc::Sender<Job>,
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     batch: BatchSize,
     retry: Option<Retry>,
+    /// Whether what is done now is part of a transaction.
+    pub(crate) in_transaction: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -63,6 +66,7 @@ impl Connection {
             shared,
             batch: options.batch,
             retry: options.retry,
+            in_transaction: false,
         })
     }
 
@@ -289,7 +293,9 @@ impl Connection {
     /// As [`query`](Self::query), without the last two of its rules. After a limit or a crash ended
     /// the call, the statement may have taken effect nevertheless; [`hint`](crate::Error::hint) says so.
     pub async fn execute(&mut self, sql: &str) -> Result<Outcome> {
-        let mut tries = self.retry.as_ref().map(Retry::begin);
+        // What failed in a transaction may have failed for what came before.
+        let retry = self.retry.as_ref().filter(|_| !self.in_transaction);
+        let mut tries = retry.map(Retry::begin);
         loop {
             let error = match self.execute_once(sql).await {
                 Ok(outcome) => return Ok(outcome),
@@ -304,6 +310,7 @@ impl Connection {
 
     async fn execute_once(&mut self, sql: &str) -> Result<Outcome> {
         let sql = sql.to_owned();
+        let in_transaction = self.in_transaction;
         self.request(|session| {
             async move {
                 let connection = session.connection;
@@ -320,7 +327,7 @@ impl Connection {
             receipt: self.last_receipt(),
             ..outcome
         })
-        .map_err(|error| match error.ends_instance() {
+        .map_err(|error| match error.ends_instance() && !in_transaction {
             true => {
                 error.and_hint("look whether the statement took effect before you run it again")
             }
@@ -345,12 +352,13 @@ impl Connection {
     ) -> Result<Sink<'_>> {
         let encoded = ipc::encode_schema(&schema)?;
         let table = GuestTable::from(table);
-        let dry_run = options.dry_run;
+        // What is not committed with its end leaves no doubt.
+        let provisional = options.dry_run || self.in_transaction;
         let options = wit::WriteOptions::from(options);
         let (opened, answer) = oneshot::channel();
         let (commands, queue) = mpsc::channel(1);
         let job: Job = Box::new(move |session| {
-            sink::serve(session, opened, queue, dry_run, move |session| {
+            sink::serve(session, opened, queue, provisional, move |session| {
                 async move {
                     let connection = session.connection;
                     let (store, guest, watch) = session.instance.relational();
@@ -368,7 +376,45 @@ impl Connection {
         });
         self.send(job).await?;
         answer.await.unwrap_or_else(|_| Err(self.shared.gone()))?;
-        Ok(Sink::new(schema, commands, dry_run, self.shared.clone()))
+        Ok(Sink::new(
+            schema,
+            commands,
+            provisional,
+            self.shared.clone(),
+        ))
+    }
+
+    /// Begins a transaction, which has all the calls of the connection.
+    ///
+    /// # Errors
+    ///
+    /// What the server or the connection reports.
+    pub async fn transaction(&mut self, options: TransactionOptions) -> Result<Transaction<'_>> {
+        Transaction::begin(self, options).await
+    }
+
+    /// Looks at exactly one statement without carrying it out: the server parses it, and plans it if
+    /// it plans such statements.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the statement: [`ErrorKind::Syntax`], [`ErrorKind::TableNotFound`],
+    /// [`ErrorKind::ColumnNotFound`], [`ErrorKind::Statement`], ..., with its place; and what the
+    /// connection reports.
+    pub async fn examine(&mut self, sql: &str) -> Result<Examination> {
+        let sql = sql.to_owned();
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                watch
+                    .call(guest.connection().call_examine(store, connection, &sql))
+                    .await
+                    .map(Examination::from)
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// The server's remarks since the last call, oldest first.
@@ -437,7 +483,7 @@ impl Connection {
     }
 
     /// Has `operation` carried out, and cancelled when the caller goes away.
-    async fn request<T: Send + 'static>(
+    pub(crate) async fn request<T: Send + 'static>(
         &mut self,
         operation: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<T>> + Send + 'static,
     ) -> Result<T> {

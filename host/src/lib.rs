@@ -4,7 +4,8 @@
 //! Build a [`Host`]; [`Host::load`] gives a [`Connector`];
 //! [`Connector::connect`] gives a [`Connection`]; [`Connection::query`] and
 //! [`Connection::read`] give a [`RowStream`] of Arrow record batches;
-//! [`Connection::write`] gives a [`Sink`] for them. See [`Host`] for an example.
+//! [`Connection::write`] gives a [`Sink`] for them; [`Connection::transaction`] makes one of several.
+//! See [`Host`] for an example.
 //!
 //! A connector reaches the host and port of its configuration and nothing else,
 //! logs in with a password it never holds, and spends no more memory and time
@@ -47,6 +48,7 @@ mod sink;
 mod state;
 mod step;
 mod stream;
+mod transaction;
 mod turns;
 mod types;
 
@@ -76,8 +78,10 @@ pub use secrets::{Secret, SecretError, SecretProvider, Secrets};
 pub use sink::Sink;
 pub use step::ConnectStep;
 pub use stream::RowStream;
+pub use transaction::Transaction;
 pub use types::{
-    BatchSize, ColumnInfo, ConnectOptions, Duplicates, Generation, Loss, LossPolicy, Notice,
-    OnLoss, Outcome, ReadOptions, SchemaInfo, TableInfo, TableKind, TableName, WriteMode,
-    WriteOptions, WriteReport,
+    Access, BatchSize, ColumnInfo, ConnectOptions, Duplicates, Examination, Generation, KeepsOut,
+    Loss, LossPolicy, Notice, OnLoss, Outcome, ReadOptions, ResultColumn, SchemaInfo, TableInfo,
+    TableKind, TableLock, TableName, TouchedTable, TransactionOptions, WriteMode, WriteOptions,
+    WriteReport,
 };

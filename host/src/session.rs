@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 use wasmtime::component::ResourceAny;
 
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     idle: OnceLock<Duration>,
     /// One request to stop at a time: each has an instance and a socket of its own.
     cancelling: Mutex<()>,
+    /// Told when a transaction was dropped.
+    pub(crate) roll_back: Notify,
 }
 
 impl Shared {
@@ -139,6 +141,7 @@ impl Session {
             ended: OnceLock::new(),
             idle: OnceLock::new(),
             cancelling: Mutex::new(()),
+            roll_back: Notify::new(),
         };
         let mut instance = shared.instance().await?;
         let (store, guest, watch) = instance.relational();
@@ -189,22 +192,45 @@ impl Session {
                 return;
             }
         }
+        if self.has_ended() {
+            return;
+        }
         let connection = self.connection;
         let _ = timeout(GOOD_BYE, self.instance.drop_resource(connection)).await;
     }
 
-    /// The next job. None if no one can send any, or no one has for too long.
+    /// The next job. None if no one can send any, or no one has for too long. A transaction that
+    /// was dropped is rolled back first.
     async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        let Some(idle) = self.shared.broker.times.idle else {
-            return jobs.recv().await;
-        };
-        match timeout(idle, jobs.recv()).await {
-            Ok(job) => job,
-            Err(_) => {
-                let _ = self.shared.idle.set(idle);
-                None
+        let shared = self.shared.clone();
+        let idle = shared.broker.times.idle.unwrap_or(Duration::MAX);
+        loop {
+            tokio::select! {
+                biased;
+                () = shared.roll_back.notified() => {
+                    let outcome = self.roll_back().await;
+                    self.note(&outcome);
+                    if self.has_ended() {
+                        return None;
+                    }
+                }
+                job = timeout(idle, jobs.recv()) => {
+                    if job.is_err() {
+                        let _ = self.shared.idle.set(idle);
+                    }
+                    return job.ok().flatten();
+                }
             }
         }
+    }
+
+    /// Undoes the open transaction.
+    pub(crate) async fn roll_back(&mut self) -> Result<()> {
+        let connection = self.connection;
+        let (store, guest, watch) = self.instance.relational();
+        watch
+            .call(guest.connection().call_roll_back(store, connection))
+            .await
     }
 
     /// Takes note of a failure after which the instance cannot be entered.

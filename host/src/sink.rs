@@ -38,7 +38,8 @@ pub struct Sink<'c> {
     outstanding: Option<oneshot::Receiver<Result<()>>>,
     /// A write failed or was given up half-way: what was sent is not whole.
     broken: bool,
-    dry_run: bool,
+    /// Whether it is not committed with its end: a dry run, or part of a transaction.
+    provisional: bool,
     shared: Arc<Shared>,
     connection: PhantomData<&'c mut Connection>,
 }
@@ -55,7 +56,7 @@ impl Sink<'_> {
     pub(crate) fn new(
         schema: SchemaRef,
         commands: mpsc::Sender<Command>,
-        dry_run: bool,
+        provisional: bool,
         shared: Arc<Shared>,
     ) -> Self {
         Self {
@@ -63,7 +64,7 @@ impl Sink<'_> {
             commands,
             outstanding: None,
             broken: false,
-            dry_run,
+            provisional,
             shared,
             connection: PhantomData,
         }
@@ -119,7 +120,7 @@ impl Sink<'_> {
             .map_err(|_| lost())?;
         // The commit may have been on its way when the connection's task ended.
         let report: WriteReport = answer.await.unwrap_or_else(|_| {
-            Err(match self.dry_run {
+            Err(match self.provisional {
                 true => lost(),
                 false => unknown(lost()),
             })
@@ -233,7 +234,7 @@ pub(crate) async fn serve(
     session: &mut Session,
     opened: oneshot::Sender<Result<()>>,
     mut commands: mpsc::Receiver<Command>,
-    dry_run: bool,
+    provisional: bool,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
     session.shared.broker.meter.begin_operation();
@@ -242,7 +243,7 @@ pub(crate) async fn serve(
     };
     if opened.send(Ok(())).is_ok() {
         while let Some(command) = commands.recv().await {
-            if !carry_out(session, sink, command, dry_run).await {
+            if !carry_out(session, sink, command, provisional).await {
                 break;
             }
         }
@@ -255,7 +256,7 @@ async fn carry_out(
     session: &mut Session,
     sink: ResourceAny,
     command: Command,
-    dry_run: bool,
+    provisional: bool,
 ) -> bool {
     let shared = session.shared.clone();
     let (store, guest, watch) = session.instance.relational();
@@ -291,7 +292,7 @@ async fn carry_out(
                     session.note(&outcome);
                     // An instance that was stopped may have sent the commit.
                     let outcome = match outcome {
-                        Err(error) if session.has_ended() && !dry_run => Err(unknown(error)),
+                        Err(error) if session.has_ended() && !provisional => Err(unknown(error)),
                         outcome => outcome.map(WriteReport::from),
                     };
                     let _ = reply.send(outcome);

@@ -24,6 +24,7 @@ mod sandbox;
 mod servers;
 mod smoke;
 mod swap;
+mod transactions;
 mod trust;
 mod types;
 mod writes;

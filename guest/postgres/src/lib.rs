@@ -12,7 +12,7 @@
 //! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`mod@write`], [`catalog`], [`check`] | the operations |
+//! | [`query`], [`read`], [`mod@write`], [`transaction`], [`catalog`], [`check`], [`examine`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.
@@ -28,6 +28,7 @@ pub mod check;
 pub mod connect;
 pub mod descriptor;
 pub mod dialect;
+pub mod examine;
 pub mod keywords;
 pub mod place;
 pub mod plan;
@@ -37,6 +38,7 @@ pub mod read;
 pub mod rows;
 pub mod session;
 pub mod sqlstate;
+pub mod transaction;
 pub mod types;
 pub mod write;
 
@@ -50,9 +52,9 @@ use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
     self as wit_descriptor, About,
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, CancelToken, CheckOptions, Column, Connection, Loss, OpenOptions, Outcome, Purpose,
-    ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, StreamOptions, Table,
-    WriteOptions, WriteReport,
+    self, CancelToken, CheckOptions, Column, Connection, Examination, Lock, Loss, OpenOptions,
+    Outcome, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement,
+    StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
 };
 
 use read::Selection;
@@ -208,6 +210,31 @@ impl relational::GuestConnection for OpenConnection {
             &options,
         )?;
         Ok(relational::Sink::new(OpenSink(RefCell::new(sink))))
+    }
+
+    fn begin(&self, options: TransactionOptions) -> Result<(), WitError> {
+        let mut session = self.0.borrow_mut();
+        Ok(transaction::begin(
+            &mut session,
+            options.read_only,
+            options.snapshot,
+        )?)
+    }
+
+    fn commit(&self) -> Result<(), WitError> {
+        Ok(transaction::commit_held(&mut self.0.borrow_mut())?)
+    }
+
+    fn roll_back(&self) -> Result<(), WitError> {
+        Ok(transaction::roll_back(&mut self.0.borrow_mut())?)
+    }
+
+    fn locks(&self) -> Result<Vec<Lock>, WitError> {
+        Ok(transaction::locks(&mut self.0.borrow_mut())?)
+    }
+
+    fn examine(&self, sql: String) -> Result<Examination, WitError> {
+        Ok(examine::examine(&mut self.0.borrow_mut(), &sql)?)
     }
 
     fn take_notices(&self) -> Vec<Notice> {

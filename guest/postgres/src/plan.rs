@@ -5,7 +5,7 @@ use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::{BatchLimits, Error, Result};
 
 use crate::protocol::backend::{self, ColumnDescription, Message};
-use crate::session::Session;
+use crate::session::{Access, Session};
 use crate::types::decode::{RowDecoder, Source};
 use crate::types::ledger::Choices;
 use crate::types::lookup;
@@ -53,7 +53,7 @@ impl Plan {
 /// # Errors
 /// `syntax`, `table-not-found`, `unsupported-statement`, ...: the session is then idle again.
 pub fn prepare(session: &mut Session, sql: &str, choices: &Choices) -> Result<Plan> {
-    session.start("BEGIN READ ONLY")?;
+    session.start(Access::Read)?;
     session.describe(sql)?;
     let columns = described(session)?;
     let wanted: Vec<_> = columns
@@ -92,7 +92,7 @@ pub fn prepare_table(
     sql: &str,
     choices: &Choices,
 ) -> Result<Plan> {
-    session.start("BEGIN READ ONLY")?;
+    session.start(Access::Read)?;
     lookup::ask_for_table(session, schema, table)?;
     session.describe(sql)?;
     let known = lookup::of_table(session.gather()?)?;
@@ -117,8 +117,12 @@ pub fn prepare_table(
     plan(session, found.into_iter(), choices)
 }
 
-/// The columns of the statement that was described, once all of the flight was answered.
-fn described(session: &mut Session) -> Result<Vec<ColumnDescription>> {
+/// The columns of the statement that was described, once all of the flight was answered; none if it
+/// returns no rows.
+///
+/// # Errors
+/// What the server reports; `unsupported-statement` for one with parameters.
+pub fn of_statement(session: &mut Session) -> Result<Option<Vec<ColumnDescription>>> {
     let mut columns = None;
     let mut parameters = 0;
     while session.outstanding() > 0 {
@@ -140,7 +144,12 @@ fn described(session: &mut Session) -> Result<Vec<ColumnDescription>> {
         )
         .with_hint("write values into the statement in place of $1, $2, ..."));
     }
-    let Some(columns) = columns else {
+    Ok(columns)
+}
+
+/// The columns of the statement that was described, which must return rows.
+fn described(session: &mut Session) -> Result<Vec<ColumnDescription>> {
+    let Some(columns) = of_statement(session)? else {
         session.settle()?;
         return Err(Error::new(
             ErrorKind::UnsupportedStatement,

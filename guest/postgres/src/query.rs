@@ -17,6 +17,7 @@ use crate::protocol::backend::{CommandCompleteBody, Message};
 use crate::protocol::{Violation, frontend};
 use crate::rows::{Rows, Shared};
 use crate::session::Session;
+use crate::transaction;
 use crate::types::ledger::Choices;
 
 /// Runs one statement that returns rows, read-only.
@@ -83,20 +84,23 @@ fn judged(error: Error, lost: bool, progress: Progress, atomic: bool) -> Error {
 /// Whether a statement is carried out as a whole or not at all. A procedure, or a command such as
 /// VACUUM, commits on its way; what begins with one of these words cannot.
 fn is_atomic(sql: &str) -> bool {
-    let rest = beginning(sql, '(');
-    let end = rest
-        .find(|c: char| !c.is_ascii_alphabetic())
-        .unwrap_or(rest.len());
-    let word = rest.get(..end).unwrap_or_default();
-    [
+    let known = [
         "select", "insert", "update", "delete", "merge", "with", "values", "table",
-    ]
-    .iter()
-    .any(|known| word.eq_ignore_ascii_case(known))
+    ];
+    begins_with(beginning(sql, '('), &known)
+}
+
+/// Whether the first word of `sql` is one of `known`.
+pub fn begins_with(sql: &str, known: &[&str]) -> bool {
+    let end = sql
+        .find(|c: char| !c.is_ascii_alphabetic())
+        .unwrap_or(sql.len());
+    let word = sql.get(..end).unwrap_or_default();
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
 /// What `sql` says first, after blanks, comments and any number of `passed_over`.
-fn beginning(sql: &str, passed_over: char) -> &str {
+pub fn beginning(sql: &str, passed_over: char) -> &str {
     fn trimmed(text: &str, passed_over: char) -> &str {
         text.trim_start_matches(|c: char| c.is_whitespace() || c == passed_over)
     }
@@ -170,9 +174,15 @@ pub fn outcome(body: &CommandCompleteBody) -> Result<Outcome> {
 pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     let mut session = shared.borrow_mut();
     session.begin()?;
-    let alone = session.settings_hold()?;
-    run(&mut session, sql, !alone).map_err(|error| match error.sqlstate() {
-        Some("25001" | "2D000") if !alone => error.with_hint(
+    if session.held().is_some() {
+        return transaction::execute(&mut session, sql);
+    }
+    let setting = match session.settings_hold()? {
+        true => Setting::Alone,
+        false => Setting::WithSettings,
+    };
+    run(&mut session, sql, setting).map_err(|error| match error.sqlstate() {
+        Some("25001" | "2D000") if setting == Setting::WithSettings => error.with_hint(
             "a pooler stands in between that does not keep the connection's schema and settings, so the statement has to be in a \
              transaction, and this one cannot be: connect to the server itself for it",
         ),
@@ -180,22 +190,47 @@ pub fn execute(shared: &Shared, sql: &str) -> Result<Outcome> {
     })
 }
 
-fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome> {
-    if with_settings {
+/// Where a statement stands that is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// Alone.
+    Alone,
+    /// In a transaction with the session's settings.
+    WithSettings,
+    /// In a transaction that the caller holds, behind a savepoint.
+    Held,
+}
+
+/// Runs one statement.
+///
+/// # Errors
+/// As [`execute`].
+pub fn run(session: &mut Session, sql: &str, setting: Setting) -> Result<Outcome> {
+    if setting == Setting::WithSettings {
         session.set_for(sql)?;
     }
     session.parse(sql)?;
     frontend::bind_and_execute(&[], std::iter::empty(), session.outbox())?;
     session.sync();
+    let held = setting == Setting::Held;
     let atomic = is_atomic(sql);
-    let mut settings = with_settings;
+    let judged = |error, lost, progress| match held {
+        // Nothing of the transaction was committed.
+        true => error,
+        false => judged(error, lost, progress, atomic),
+    };
+    let unknown = |error: Error| match held {
+        true => error,
+        false => outcome_unknown(&error),
+    };
+    let mut settings = setting == Setting::WithSettings;
     let mut progress = Progress::Sent;
     let mut outcome = None;
     let mut copy = false;
     loop {
         let message = session
             .receive()
-            .map_err(|error| judged(error, session.is_lost(), progress, atomic))?;
+            .map_err(|error| judged(error, session.is_lost(), progress))?;
         match message {
             Message::CommandComplete(_) if settings => settings = false,
             Message::BindComplete if settings => {}
@@ -212,7 +247,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
             }
             Message::CommandComplete(body) => {
                 progress = Progress::Complete;
-                outcome = Some(self::outcome(&body).map_err(|error| outcome_unknown(&error))?);
+                outcome = Some(self::outcome(&body).map_err(unknown)?);
             }
             Message::CopyOutResponse(_) => copy = true,
             Message::CopyInResponse(_) => {
@@ -224,15 +259,13 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
                 if let Err(error) = session.receive_ready()
                     && session.is_lost()
                 {
-                    return Err(outcome_unknown(&error));
+                    return Err(unknown(error));
                 }
                 break;
             }
             Message::ReadyForQuery(_) => break,
             _ => {
-                return Err(outcome_unknown(
-                    &session.unexpected("as the answer to a statement"),
-                ));
+                return Err(unknown(session.unexpected("as the answer to a statement")));
             }
         }
     }
@@ -244,7 +277,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
         )
         .with_hint("use `read` or `query` to get rows out, and `insert` to get them in"));
     }
-    if !session.is_idle() {
+    if !held && !session.is_at_rest() {
         let begins =
             |outcome: &Outcome| matches!(outcome.command.as_str(), "BEGIN" | "START TRANSACTION");
         // What any other has done, it has done at the end of its own transaction.
@@ -260,8 +293,7 @@ fn run(session: &mut Session, sql: &str, with_settings: bool) -> Result<Outcome>
         )
         .with_hint("send the statement that does the work by itself: it takes effect at once"));
     }
-    outcome
-        .ok_or_else(|| outcome_unknown(&session.unexpected("in place of what the statement did")))
+    outcome.ok_or_else(|| unknown(session.unexpected("in place of what the statement did")))
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ impl Rows {
     fn start(shared: &Shared, plan: &Plan, limits: BatchLimits, source: Source) -> Result<Self> {
         let schema = ipc::schema_message(&plan.schema)?;
         let mut session = shared.borrow_mut();
-        session.simple("ROLLBACK")?;
+        session.undo()?;
         session.flush()?;
         session.set_busy(true);
         log::debug("postgres", "rows requested");

@@ -113,6 +113,39 @@ impl ConnectOptions {
     }
 }
 
+/// How a transaction is begun.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TransactionOptions {
+    /// Nothing may be changed in it; the server enforces that. Default: it may.
+    pub read_only: bool,
+    /// Every statement in it sees the same rows. Default: each sees what was committed before it.
+    pub snapshot: bool,
+}
+
+impl TransactionOptions {
+    /// Lets nothing be changed.
+    pub fn with_read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Lets every statement see the same rows.
+    pub fn with_snapshot(mut self, snapshot: bool) -> Self {
+        self.snapshot = snapshot;
+        self
+    }
+}
+
+impl From<TransactionOptions> for wit::TransactionOptions {
+    fn from(options: TransactionOptions) -> Self {
+        Self {
+            read_only: options.read_only,
+            snapshot: options.snapshot,
+        }
+    }
+}
+
 /// What to read of a table. The default is all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -235,6 +268,8 @@ impl From<wit::OnLoss> for OnLoss {
 pub enum WriteMode {
     /// Creates the table; it must not exist.
     Create,
+    /// Creates a table that only the open transaction sees, and that goes with it. It has no schema.
+    Temporary,
     /// Adds to the rows.
     #[default]
     Append,
@@ -313,6 +348,7 @@ impl From<WriteOptions> for wit::WriteOptions {
         Self {
             mode: match options.mode {
                 WriteMode::Create => wit::WriteMode::Create,
+                WriteMode::Temporary => wit::WriteMode::Temporary,
                 WriteMode::Append => wit::WriteMode::Append,
                 WriteMode::Replace => wit::WriteMode::Replace,
                 WriteMode::Upsert { key, duplicates } => wit::WriteMode::Upsert(wit::Upsert {

@@ -10,7 +10,7 @@ use super::need::{Asked, Need};
 use super::policies::{hides, hiding};
 use crate::catalog::{NOT_SYSTEM, columns_of, is_true, required};
 use crate::protocol::backend::TextRow;
-use crate::session::Session;
+use crate::session::{Access, Session};
 
 const LOGIN: &str = "SELECT r.rolname, r.rolinherit, d.datname, pg_catalog.pg_get_userbyid(d.datdba), \
     pg_catalog.has_database_privilege(d.oid, 'TEMPORARY'), pg_catalog.pg_is_in_recovery(), \
@@ -47,7 +47,7 @@ pub fn gather(session: &mut Session, schema: Option<&str>, asked: &Asked) -> Res
     let name: Vec<_> = schema.into_iter().map(Some).collect();
     let writes = [Need::Insert, Need::Update, Need::Delete];
     let writes = writes.map(|need| asked.wants(need));
-    session.start("BEGIN READ ONLY")?;
+    session.start(Access::Read)?;
     session.ask(LOGIN, &[])?;
     session.ask(&schemas(scope), &name)?;
     session.ask(&holdings(scope), &name)?;

@@ -4,7 +4,7 @@
 //!
 //! Requests are put together into a flight and sent as one; the server answers each flight's
 //! parts with one `ReadyForQuery` each, which the session counts. A failure is returned only
-//! once the connection is idle again or known to be lost, so that whatever comes next starts
+//! once the connection is at rest again or known to be lost, so that whatever comes next starts
 //! on firm ground: [`Session::settle`] discards what is still on its way and rolls back.
 //!
 //! Logging in takes one flight for the parameters and two for SCRAM.
@@ -19,6 +19,7 @@
 mod asking;
 mod incoming;
 mod settings;
+mod transaction;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ use dagflux_guest::bindings::dagflux::connector::types::{ErrorKind, Notice};
 use dagflux_guest::{Channel, Error, Result, Stream, log};
 
 pub use incoming::Stopped;
+pub use transaction::{Access, Held};
 
 use crate::auth::{Credentials, Login};
 use crate::cancel::{self, CancelKey};
@@ -83,6 +85,8 @@ pub struct Session {
     key: Option<CancelKey>,
     notices: VecDeque<Notice>,
     transaction: Transaction,
+    /// The transaction that the caller holds open over several calls.
+    held: Option<Held>,
     /// How many `ReadyForQuery` are still to come.
     outstanding: u32,
     /// When the last request was made.
@@ -120,6 +124,7 @@ impl Session {
             key: None,
             notices: VecDeque::new(),
             transaction: Transaction::Idle,
+            held: None,
             outstanding: 1,
             sent: None,
             logged_in: false,
@@ -381,20 +386,20 @@ impl Session {
     }
 
     /// Runs one statement of the connector's own and gathers its rows, as text. Where no
-    /// transaction is open, in one of its own, which costs no round trip.
+    /// call has begun, in one of its own, which costs no round trip.
     ///
     /// # Errors
     /// What the server reports.
     pub fn rows(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Vec<TextRow>> {
-        let alone = self.is_idle() && self.outstanding == 0;
+        let alone = self.is_at_rest() && self.outstanding == 0;
         if alone {
-            self.start("BEGIN READ ONLY")?;
+            self.start(Access::Read)?;
         }
         self.ask(sql, parameters)?;
         if !alone {
             return self.gather();
         }
-        self.simple("ROLLBACK")?;
+        self.undo()?;
         let rows = self.gather()?;
         self.settle()?;
         Ok(rows)
@@ -405,31 +410,18 @@ impl Session {
         self.outstanding
     }
 
-    /// Discards what is still on its way and rolls back what is open.
-    ///
-    /// # Errors
-    /// When the connection is lost.
-    pub fn settle(&mut self) -> Result<()> {
-        while self.lost.is_none() {
-            self.flush()?;
-            while self.outstanding > 0 {
-                let message = self.next_message()?;
-                if let Some(Message::ErrorResponse(body)) = self.take_aside(message)? {
-                    let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
-                    if report.is_fatal() {
-                        return Err(self.fail(&report));
-                    }
+    /// Reads what is still on its way, and takes nothing from it.
+    fn discard(&mut self) -> Result<()> {
+        while self.outstanding > 0 {
+            let message = self.next_message()?;
+            if let Some(Message::ErrorResponse(body)) = self.take_aside(message)? {
+                let report = backend::report(body.fields()).map_err(|v| self.violated(v))?;
+                if report.is_fatal() {
+                    return Err(self.fail(&report));
                 }
             }
-            if self.transaction == Transaction::Idle {
-                return Ok(());
-            }
-            self.simple("ROLLBACK")?;
         }
-        Err(self
-            .lost
-            .clone()
-            .unwrap_or_else(|| Error::internal("no reason for a lost connection")))
+        Ok(())
     }
 
     /// Says good-bye.

@@ -33,11 +33,8 @@ pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
 }
 
 impl Session {
-    /// Puts `begin`, which begins a transaction, into the flight, and the settings after it.
-    ///
-    /// # Errors
-    /// When it holds a NUL byte.
-    pub fn start(&mut self, begin: &str) -> Result<()> {
+    /// `begin`, which begins a transaction, and the settings after it.
+    pub(super) fn with_settings(&self, begin: &str) -> String {
         let mut sql = begin.to_owned();
         for (name, value) in of(&self.parameters) {
             // A search path is a list of names; the rest are words and numbers.
@@ -47,7 +44,7 @@ impl Session {
             };
             sql.push_str(&format!("; SET LOCAL {name} = {value}"));
         }
-        self.simple(&sql)
+        sql
     }
 
     /// Whether the settings of the startup message are those of the server process at the other

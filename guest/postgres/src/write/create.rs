@@ -8,7 +8,8 @@
 use std::collections::{HashMap, HashSet};
 
 use arrow_schema::{Field, Schema};
-use dagflux_guest::Result;
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
+use dagflux_guest::{Error, Result};
 
 use super::fault::{Doing, Fault, combined};
 use super::typed;
@@ -24,6 +25,15 @@ use crate::types::oid;
 use crate::types::pg_type::Typed;
 use crate::types::target::{Target, natural};
 
+/// Where a table is created.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'n> {
+    /// In this schema, to stay.
+    Schema(&'n str),
+    /// For the open transaction only.
+    Temporary,
+}
+
 /// Creates the table within the open transaction; returns the statement that does.
 ///
 /// # Errors
@@ -31,7 +41,7 @@ use crate::types::target::{Target, natural};
 /// `schema-not-found`; `permission-denied`.
 pub fn create(
     session: &mut Session,
-    schema: &str,
+    place: Place<'_>,
     table: &str,
     arrow: &Schema,
     types: &[(String, String)],
@@ -88,21 +98,56 @@ pub fn create(
     if let Some(error) = combined(&faults, Doing::Creating) {
         return Err(error);
     }
-    let statement = format!(
-        "CREATE TABLE {} ({})",
-        qualified(schema, table),
-        columns.join(", ")
-    );
+    let columns = columns.join(", ");
+    let statement = match place {
+        Place::Schema(schema) => format!("CREATE TABLE {} ({columns})", qualified(schema, table)),
+        Place::Temporary => format!(
+            "CREATE TEMPORARY TABLE {} ({columns}) ON COMMIT DROP",
+            quote(table)
+        ),
+    };
     session.simple(&statement)?;
     while session.outstanding() > 0 {
-        match session.receive().map_err(|error| {
-            crate::sqlstate::about_schema(error, "CREATE", schema, session.user())
+        match session.receive().map_err(|error| match place {
+            Place::Schema(schema) => {
+                crate::sqlstate::about_schema(error, "CREATE", schema, session.user())
+            }
+            Place::Temporary => may_not_create(session, error),
         })? {
             Message::CommandComplete(_) | Message::ReadyForQuery(_) => {}
             _ => return Err(session.unexpected("where a table is created")),
         }
     }
     Ok(statement)
+}
+
+/// The schema in which the session's temporary tables are, as the catalog names it.
+///
+/// # Errors
+/// What the server reports.
+pub fn temporary_schema(session: &mut Session) -> Result<String> {
+    let rows = session.rows(
+        "SELECT n.nspname FROM pg_catalog.pg_namespace n WHERE n.oid = pg_catalog.pg_my_temp_schema()",
+        &[],
+    )?;
+    match rows.into_iter().next() {
+        Some(row) => {
+            let [name] = columns_of(row)?;
+            Ok(required(name)?)
+        }
+        None => Err(session.unexpected("in place of where temporary tables are")),
+    }
+}
+
+fn may_not_create(session: &Session, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::PermissionDenied => error.with_hint(format!(
+            "have the owner of the database run: GRANT TEMPORARY ON DATABASE {} TO {};",
+            quote(&session.parameters().database),
+            quote(session.user())
+        )),
+        _ => error,
+    }
 }
 
 /// Whether a column of the named type exists and takes the field's values.

@@ -8,12 +8,14 @@
 //! | mode | before the rows | the rows go to | after them |
 //! |---|---|---|---|
 //! | create | `CREATE TABLE` | the table | |
+//! | temporary | `CREATE TEMPORARY TABLE` | the table | |
 //! | append | | the table | |
 //! | replace | `LOCK TABLE`, `DELETE` (`replace`) | the table | |
 //! | upsert | a temporary table (`upsert`) | that | `INSERT ... ON CONFLICT` |
 //!
 //! In the end sequences are advanced past the values written (`sequence`), and the transaction
-//! is committed, or, on a dry run, rolled back. It ends with [`Sink::finish`] or not at all:
+//! is committed, or, on a dry run, rolled back; where the caller holds a transaction, a savepoint
+//! stands for it. It ends with [`Sink::finish`] or not at all:
 //! dropping the sink rolls back, and so does the server when the connection ends.
 
 mod create;
@@ -33,8 +35,9 @@ mod violation;
 use std::collections::VecDeque;
 
 use arrow_schema::SchemaRef;
+use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode, WriteOptions};
-use dagflux_guest::{Result, ipc, log};
+use dagflux_guest::{Error, Result, ipc, log};
 
 pub use sink::Sink;
 
@@ -42,18 +45,13 @@ use crate::catalog::require_table;
 use crate::dialect::{self, quoted_list};
 use crate::protocol::backend::{self, Message};
 use crate::rows::Shared;
-use crate::session::Session;
+use crate::session::{Access, Held, Session};
 use crate::sqlstate;
 use fault::Doing;
 use relation::Relation;
 use rows::Encoder;
 use sink::Begun;
 use upsert::Upsert;
-
-/// What a write begins with, whatever isolation the login has by default. With one snapshot for
-/// the whole transaction, a replace would not see, and not delete, what was committed before it
-/// had its lock. (Whether a login may write by default is left as it was set.)
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// Begins a write.
 ///
@@ -69,18 +67,29 @@ pub fn write(
     let arrow = ipc::read_schema(arrow)?;
     let mut session = shared.borrow_mut();
     session.begin()?;
+    let named = schema;
     let schema = match schema {
         Some(schema) => schema.to_owned(),
         None => session.parameters().schema.clone(),
     };
-    if let WriteMode::Create = options.mode {
+    match options.mode {
         // The table's name is judged with those of its columns.
-        dialect::check_table(&schema, "")?;
-    } else {
-        dialect::check_table(&schema, table)?;
-        typed::check_unused(&options.types)?;
+        WriteMode::Create => dialect::check_table(&schema, "")?,
+        WriteMode::Temporary => check_temporary(&session, named)?,
+        WriteMode::Append | WriteMode::Replace | WriteMode::Upsert(_) => {
+            dialect::check_table(&schema, table)?;
+            typed::check_unused(&options.types)?;
+        }
     }
-    let begun = match begin(&mut session, &schema, table, arrow, options) {
+    if let (WriteMode::Replace, Some(Held { snapshot: true, .. })) = (&options.mode, session.held())
+    {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the rows of a table are not replaced in a transaction with one snapshot: rows that it does not see would stay",
+        )
+        .with_hint("begin the transaction without the snapshot"));
+    }
+    let begun = match begin(&mut session, schema, table, arrow, options) {
         Ok(begun) => begun,
         Err(error) => {
             // What was found wrong on this side leaves the transaction open.
@@ -95,19 +104,43 @@ pub fn write(
     Ok(Sink::new(shared, begun))
 }
 
+/// A temporary table goes with the transaction it is made in, and is in no schema of its own.
+fn check_temporary(session: &Session, schema: Option<&str>) -> Result<()> {
+    if let Some(schema) = schema {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "a temporary table is in no schema, so not in {}",
+                dialect::quote(schema)
+            ),
+        )
+        .with_hint("name it without a schema"));
+    }
+    session.check_held()
+}
+
 fn begin(
     session: &mut Session,
-    schema: &str,
+    mut schema: String,
     table: &str,
     arrow: SchemaRef,
     options: &WriteOptions,
 ) -> Result<Begun> {
-    let mut statements = vec![BEGIN.to_owned()];
-    session.start(BEGIN)?;
-    if let WriteMode::Create = options.mode {
-        let types = &options.types;
-        statements.push(create::create(session, schema, table, &arrow, types)?);
+    let mut statements = vec![session.start(Access::Write)?.to_owned()];
+    let types = &options.types;
+    match options.mode {
+        WriteMode::Create => {
+            let of = create::Place::Schema(&schema);
+            statements.push(create::create(session, of, table, &arrow, types)?);
+        }
+        WriteMode::Temporary => {
+            let of = create::Place::Temporary;
+            statements.push(create::create(session, of, table, &arrow, types)?);
+            schema = create::temporary_schema(session)?;
+        }
+        WriteMode::Append | WriteMode::Replace | WriteMode::Upsert(_) => {}
     }
+    let schema = schema.as_str();
     // One flight for all that is asked.
     table::ask(session, schema, table)?;
     let offered = arrow.fields().iter().map(|field| field.name().as_str());
@@ -119,7 +152,7 @@ fn begin(
             key::ask(session, schema, table)?;
             upsert::ask(session, schema, table)?;
         }
-        WriteMode::Create | WriteMode::Append => {}
+        WriteMode::Create | WriteMode::Temporary | WriteMode::Append => {}
     }
     let columns = session.gather()?;
     let relation = session.gather()?;
@@ -154,7 +187,7 @@ fn begin(
     let user = session.user().to_owned();
     let mut trigger = None;
     let doing = match &options.mode {
-        WriteMode::Create | WriteMode::Append => {
+        WriteMode::Create | WriteMode::Temporary | WriteMode::Append => {
             found(session, relation.as_ref(), schema, table)?;
             Doing::Appending
         }

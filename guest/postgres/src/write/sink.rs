@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use dagflux_guest::bindings::dagflux::connector::types::ErrorKind;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::WriteReport;
 use dagflux_guest::{Error, Result, ipc};
 
@@ -17,6 +16,7 @@ use crate::protocol::backend::Message;
 use crate::protocol::frontend;
 use crate::rows::Shared;
 use crate::session::Session;
+use crate::transaction;
 
 /// Where a write stands.
 enum State {
@@ -166,11 +166,15 @@ impl Sink {
     fn end(&mut self) -> Result<()> {
         let mut session = self.session.borrow_mut();
         if self.begun.dry_run {
-            self.begun.statements.push("ROLLBACK".into());
+            self.begun.statements.push(session.undo()?.into());
             return session.settle();
         }
+        if session.held().is_some() {
+            self.begun.statements.push(session.keep()?.into());
+            return Ok(());
+        }
         self.begun.statements.push("COMMIT".into());
-        commit(&mut session, self.begun.transaction)
+        transaction::commit(&mut session, self.begun.transaction)
             .map_err(|error| violation::explained(&mut session, subject(&self.begun), error))
     }
 
@@ -207,53 +211,10 @@ fn rows_taken(session: &mut Session) -> Result<u64> {
     rows.ok_or_else(|| session.unexpected("in place of the number of rows written"))
 }
 
-/// Commits. Only the server's own word that it did not is a failure with a known outcome: once
-/// the COMMIT is on its way, an answer that cannot be made out tells nothing of it.
-fn commit(session: &mut Session, transaction: Option<u64>) -> Result<()> {
-    session.simple("COMMIT")?;
-    let unknown = |error: Error| outcome_unknown(&error, transaction);
-    let mut ended = None;
-    loop {
-        match session.receive() {
-            Ok(Message::CommandComplete(body)) => {
-                ended = Some(crate::query::outcome(&body).map_err(unknown)?.command);
-            }
-            Ok(Message::ReadyForQuery(_)) => break,
-            Ok(_) => return Err(unknown(session.unexpected("where a COMMIT should end"))),
-            Err(error) if session.is_lost() || ended.is_some() => return Err(unknown(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    match ended.as_deref() {
-        Some("COMMIT") if session.is_idle() => Ok(()),
-        Some("ROLLBACK") => Err(Error::new(
-            ErrorKind::Other,
-            "the server rolled the write back instead of committing it",
-        )
-        .with_hint("see the server's log; nothing was written")),
-        _ => Err(unknown(
-            session.unexpected("in place of the end of a COMMIT"),
-        )),
-    }
-}
-
-/// The failure of a commit whose answer was lost, with the way to the answer.
-fn outcome_unknown(error: &Error, transaction: Option<u64>) -> Error {
-    let unknown = crate::query::outcome_unknown(error);
-    match transaction {
-        Some(number) => unknown
-            .with_hint(format!(
-                "connect again and run SELECT txid_status({number}): \"committed\" means that all rows are there, \"aborted\" that none are; while it says \"in progress\", ask again; write again only after \"aborted\""
-            ))
-            .with_attribute("transaction", number.to_string()),
-        None => unknown,
-    }
-}
-
 /// Ends what is under way, without its rows, and the transaction with it.
 fn give_up(session: &mut Session) {
     // When the server failed the statement, the session is at rest already.
-    if session.is_lost() || session.outstanding() == 0 && session.is_idle() {
+    if session.is_lost() || session.outstanding() == 0 && session.is_at_rest() {
         return;
     }
     if session.outstanding() > 0 {

@@ -58,7 +58,7 @@ pub fn explained(session: &mut Session, subject: Subject<'_>, mut error: Error) 
         return error;
     }
     error = in_own_name(subject, error);
-    let asks = !session.is_lost() && session.is_idle();
+    let asks = !session.is_lost() && session.is_at_rest();
     if sqlstate == "23514" && attribute(&error, "column").is_none() && asks {
         error = of_check(session, subject, error);
     }

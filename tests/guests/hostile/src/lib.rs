@@ -21,9 +21,9 @@ use dagflux_guest::bindings::dagflux::connector::types::{
 };
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor as wit_descriptor;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    self, CancelToken, CheckOptions, Column, Connection, Loss, OpenOptions, Outcome, Purpose,
-    ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, Sink, StreamOptions, Table,
-    WriteOptions, WriteReport,
+    self, CancelToken, CheckOptions, Column, Connection, Examination, Lock, Loss, OpenOptions,
+    Outcome, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, Sink,
+    StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
 };
 use dagflux_guest::{Error, config};
 
@@ -163,6 +163,28 @@ impl relational::GuestConnection for OpenConnection {
 
     fn write(&self, table: TableName, _: Vec<u8>, _: WriteOptions) -> Result<Sink, WitError> {
         Ok(Sink::new(OpenSink(table.name)))
+    }
+
+    fn begin(&self, _: TransactionOptions) -> Result<(), WitError> {
+        Ok(())
+    }
+
+    fn commit(&self) -> Result<(), WitError> {
+        lists::behave("endless");
+        lists::locks();
+        Ok(())
+    }
+
+    fn roll_back(&self) -> Result<(), WitError> {
+        Ok(())
+    }
+
+    fn locks(&self) -> Result<Vec<Lock>, WitError> {
+        Ok(lists::locks())
+    }
+
+    fn examine(&self, _: String) -> Result<Examination, WitError> {
+        Ok(lists::examination())
     }
 
     fn take_notices(&self) -> Vec<Notice> {

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use dagflux_guest::bindings::dagflux::connector::types::Notice;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    Column, Finding, Loss, OnLoss, Report, Schema, Server, SetUpStatement, Severity, Table,
-    TableKind, WriteReport,
+    Access, Column, Examination, Finding, KeepsOut, Lock, Loss, OnLoss, Report, Schema, Server,
+    SetUpStatement, Severity, Table, TableKind, TouchedTable, WriteReport,
 };
 
 use crate::attacks;
@@ -138,5 +138,30 @@ pub fn written() -> WriteReport {
         deleted: u64::MAX,
         statements: vec![long(); count().max(1)],
         remarks: Vec::new(),
+    }
+}
+
+pub fn locks() -> Vec<Lock> {
+    let lock = |_| Lock {
+        schema: String::new(),
+        name: long(),
+        mode: String::new(),
+        keeps_out: KeepsOut::Everyone,
+    };
+    (0..count().max(1)).map(lock).collect()
+}
+
+pub fn examination() -> Examination {
+    let table = |_| TouchedTable {
+        schema: String::new(),
+        name: long(),
+        access: Access::Read,
+        behind_view: false,
+    };
+    Examination {
+        columns: None,
+        tables: Some((0..count().max(1)).map(table).collect()),
+        effects: Vec::new(),
+        estimated_rows: Some(u64::MAX),
     }
 }
