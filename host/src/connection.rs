@@ -24,7 +24,7 @@ use crate::stream::{self, RowStream};
 use crate::transaction::Transaction;
 use crate::types::{
     BatchSize, ColumnInfo, ConnectOptions, Examination, LossPolicy, Notice, Outcome, ReadOptions,
-    SchemaInfo, TableInfo, TableName, TransactionOptions, WriteOptions,
+    SchemaInfo, TableInfo, TableName, TransactionOptions, WriteOptions, WriteReport,
 };
 
 /// An open, logged-in connection.
@@ -382,6 +382,73 @@ impl Connection {
             provisional,
             self.shared.clone(),
         ))
+    }
+
+    /// Writes the rows of exactly one query to a table, as [`write`](Self::write) does, without their
+    /// leaving the server.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write), and what is wrong with the query; a statement that changes something
+    /// is [`ErrorKind::UnsupportedStatement`]. After [`ErrorKind::OutcomeUnknown`] it is not known
+    /// whether the rows were written.
+    pub async fn store(
+        &mut self,
+        sql: &str,
+        table: &TableName,
+        options: WriteOptions,
+    ) -> Result<WriteReport> {
+        let (sql, table) = (sql.to_owned(), GuestTable::from(table));
+        let provisional = options.dry_run || self.in_transaction;
+        let options = wit::WriteOptions::from(options);
+        let outcome = self
+            .request(|session| {
+                async move {
+                    let connection = session.connection;
+                    let (store, guest, watch) = session.instance.relational();
+                    let guest = guest.connection();
+                    watch
+                        .call(guest.call_store(store, connection, &sql, &table, &options))
+                        .await
+                        .map(WriteReport::from)
+                }
+                .boxed()
+            })
+            .await;
+        match outcome {
+            Ok(report) => Ok(WriteReport {
+                receipt: self.last_receipt(),
+                ..report
+            }),
+            Err(error) if error.ends_instance() && !provisional => Err(sink::unknown(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives a table, and the columns of it that have the names of the other's, the comments that
+    /// those have. Gives the SQL that was run.
+    ///
+    /// # Errors
+    ///
+    /// What the server or the connection reports.
+    pub async fn copy_comments(
+        &mut self,
+        source: &TableName,
+        to: &TableName,
+    ) -> Result<Vec<String>> {
+        let (source, to) = (GuestTable::from(source), GuestTable::from(to));
+        self.request(|session| {
+            async move {
+                let connection = session.connection;
+                let (store, guest, watch) = session.instance.relational();
+                let guest = guest.connection();
+                watch
+                    .call(guest.call_copy_comments(store, connection, &source, &to))
+                    .await
+            }
+            .boxed()
+        })
+        .await
     }
 
     /// Begins a transaction, which has all the calls of the connection.

@@ -220,7 +220,7 @@ fn lost() -> Error {
 }
 
 /// The failure of a commit that may have taken effect.
-fn unknown(cause: Error) -> Error {
+pub(crate) fn unknown(cause: Error) -> Error {
     Error::new(
         ErrorKind::OutcomeUnknown,
         "it is not known whether the rows were written",

@@ -47,6 +47,42 @@ pub fn examine(session: &mut Session, sql: &str) -> Result<Examination> {
     examined
 }
 
+/// The tables whose rows a statement would change; none if the server does not plan it, or it returns
+/// no rows.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn changed(session: &mut Session, sql: &str) -> Result<Option<Vec<String>>> {
+    session.begin()?;
+    let changed = changed_within(session, sql);
+    if !session.is_lost() {
+        session.settle()?;
+    }
+    changed
+}
+
+fn changed_within(session: &mut Session, sql: &str) -> Result<Option<Vec<String>>> {
+    session.start(Access::Read)?;
+    session.describe(sql)?;
+    if plan::of_statement(session)?.is_none() || !is_planned(sql) {
+        return Ok(None);
+    }
+    let tree = planned(session, sql)?;
+    let changes = tree.changes().into_iter();
+    Ok(Some(changes.map(|(_, name, _)| name.to_owned()).collect()))
+}
+
+fn is_planned(sql: &str) -> bool {
+    query::begins_with(query::beginning(sql, '('), PLANNED)
+}
+
+/// The plan of a statement that was parsed by itself before.
+fn planned(session: &mut Session, sql: &str) -> Result<Tree> {
+    session.ask(&format!("EXPLAIN (VERBOSE, FORMAT JSON) {sql}"), &[])?;
+    let text: String = session.gather()?.into_iter().flatten().flatten().collect();
+    Tree::read(&text)
+}
+
 fn within(session: &mut Session, sql: &str) -> Result<Examination> {
     session.start(Access::Read)?;
     session.ask(LOCKED, &[])?;
@@ -60,7 +96,7 @@ fn within(session: &mut Session, sql: &str) -> Result<Examination> {
         Some(columns) => Some(with_types(session, columns)?),
         None => None,
     };
-    if !query::begins_with(query::beginning(sql, '('), PLANNED) {
+    if !is_planned(sql) {
         return Ok(Examination {
             columns,
             tables: None,
@@ -68,9 +104,7 @@ fn within(session: &mut Session, sql: &str) -> Result<Examination> {
             estimated_rows: None,
         });
     }
-    session.ask(&format!("EXPLAIN (VERBOSE, FORMAT JSON) {sql}"), &[])?;
-    let text: String = session.gather()?.into_iter().flatten().flatten().collect();
-    let tree = Tree::read(&text)?;
+    let tree = planned(session, sql)?;
     Ok(Examination {
         columns,
         tables: Some(tables(session, &named, &tree)?),

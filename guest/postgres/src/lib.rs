@@ -12,7 +12,7 @@
 //! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`mod@write`], [`transaction`], [`catalog`], [`check`], [`examine`] | the operations |
+//! | [`query`], [`read`], [`mod@write`], [`transaction`], [`catalog`], [`comments`], [`check`], [`examine`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.
@@ -25,6 +25,7 @@ pub mod auth;
 pub mod cancel;
 pub mod catalog;
 pub mod check;
+pub mod comments;
 pub mod connect;
 pub mod descriptor;
 pub mod dialect;
@@ -210,6 +211,27 @@ impl relational::GuestConnection for OpenConnection {
             &options,
         )?;
         Ok(relational::Sink::new(OpenSink(RefCell::new(sink))))
+    }
+
+    fn store(
+        &self,
+        sql: String,
+        table: TableName,
+        options: WriteOptions,
+    ) -> Result<WriteReport, WitError> {
+        let mut session = self.0.borrow_mut();
+        Ok(write::store(
+            &mut session,
+            &sql,
+            table.schema.as_deref(),
+            &table.name,
+            &options,
+        )?)
+    }
+
+    fn copy_comments(&self, source: TableName, to: TableName) -> Result<Vec<String>, WitError> {
+        let mut session = self.0.borrow_mut();
+        Ok(comments::copy(&mut session, &source, &to)?)
     }
 
     fn begin(&self, options: TransactionOptions) -> Result<(), WitError> {

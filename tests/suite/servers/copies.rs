@@ -326,7 +326,7 @@ fn writes() -> Vec<Case> {
             "a commit that rolls back",
             |said| at_commit(said, Deed::Say(complete("ROLLBACK"))),
             ErrorKind::Other,
-            "rolled the write back",
+            "rolled the transaction back",
         )
         .leaving(103),
         write(

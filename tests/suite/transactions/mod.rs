@@ -1,6 +1,7 @@
 //! Several calls that take effect together.
 
 mod examine;
+mod store;
 mod temporary;
 
 use std::sync::Arc;

@@ -158,6 +158,8 @@ fn run(
     let mut command = account.command(&binaries.program("postgres"));
     binaries.prepare(&mut command);
     command.arg("-D").arg(folder.join("data"));
+    // Tests cut off many connections, of which the server learns in its own time.
+    command.args(["-c", "max_connections=300"]);
     for (name, value) in options.settings() {
         command.arg("-c").arg(format!("{name}={value}"));
     }

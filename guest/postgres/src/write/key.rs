@@ -160,14 +160,19 @@ pub fn check_filled(key: &[String], batch: &RecordBatch, before: u64) -> Result<
             .and_then(|nulls| nulls.iter().position(|valid| !valid))
             .unwrap_or_default();
         let row = before.saturating_add(row as u64).saturating_add(1);
-        return Err(Error::new(
-            ErrorKind::Constraint,
-            format!("row {row} has no value in \"{column}\", which is part of the key"),
-        )
-        .with_hint("give every row a value in the columns of the key; nothing was written")
-        .with_attribute("column", column.clone())
-        .with_attribute("row", row.to_string())
-        .with_attribute("value", "null"));
+        return Err(not_filled(column, &row.to_string()));
     }
     Ok(())
+}
+
+/// The failure of a row without a value in a column of the key.
+pub fn not_filled(column: &str, row: &str) -> Error {
+    Error::new(
+        ErrorKind::Constraint,
+        format!("row {row} has no value in \"{column}\", which is part of the key"),
+    )
+    .with_hint("give every row a value in the columns of the key; nothing was written")
+    .with_attribute("column", column)
+    .with_attribute("row", row)
+    .with_attribute("value", "null")
 }

@@ -27,6 +27,7 @@ mod replace;
 mod rows;
 mod sequence;
 mod sink;
+mod store;
 mod table;
 mod typed;
 mod upsert;
@@ -40,6 +41,7 @@ use dagflux_guest::bindings::exports::dagflux::connector::relational::{WriteMode
 use dagflux_guest::{Error, Result, ipc, log};
 
 pub use sink::Sink;
+pub use store::store;
 
 use crate::catalog::require_table;
 use crate::dialect::{self, quoted_list};
@@ -51,7 +53,7 @@ use fault::Doing;
 use relation::Relation;
 use rows::Encoder;
 use sink::Begun;
-use upsert::Upsert;
+use upsert::{Numbers, Upsert};
 
 /// Begins a write.
 ///
@@ -67,6 +69,21 @@ pub fn write(
     let arrow = ipc::read_schema(arrow)?;
     let mut session = shared.borrow_mut();
     session.begin()?;
+    let begun = begin(&mut session, schema, table, arrow, options, copy)?;
+    log::debug("postgres", "rows expected");
+    drop(session);
+    Ok(Sink::new(shared, begun))
+}
+
+/// Begins a write, up to the rows, for which `ready` is the last step.
+fn begin(
+    session: &mut Session,
+    schema: Option<&str>,
+    table: &str,
+    arrow: SchemaRef,
+    options: &WriteOptions,
+    ready: impl FnOnce(&mut Session, &mut Begun) -> Result<()>,
+) -> Result<Begun> {
     let named = schema;
     let schema = match schema {
         Some(schema) => schema.to_owned(),
@@ -75,7 +92,7 @@ pub fn write(
     match options.mode {
         // The table's name is judged with those of its columns.
         WriteMode::Create => dialect::check_table(&schema, "")?,
-        WriteMode::Temporary => check_temporary(&session, named)?,
+        WriteMode::Temporary => check_temporary(session, named)?,
         WriteMode::Append | WriteMode::Replace | WriteMode::Upsert(_) => {
             dialect::check_table(&schema, table)?;
             typed::check_unused(&options.types)?;
@@ -89,19 +106,15 @@ pub fn write(
         )
         .with_hint("begin the transaction without the snapshot"));
     }
-    let begun = match begin(&mut session, schema, table, arrow, options) {
-        Ok(begun) => begun,
-        Err(error) => {
-            // What was found wrong on this side leaves the transaction open.
-            if !session.is_lost() {
-                session.settle()?;
-            }
-            return Err(error);
-        }
-    };
-    log::debug("postgres", "rows expected");
-    drop(session);
-    Ok(Sink::new(shared, begun))
+    let begun = prepare(session, schema, table, arrow, options).and_then(|mut begun| {
+        ready(session, &mut begun)?;
+        Ok(begun)
+    });
+    if begun.is_err() && !session.is_lost() {
+        // What was found wrong on this side leaves the transaction open.
+        session.settle()?;
+    }
+    begun
 }
 
 /// A temporary table goes with the transaction it is made in, and is in no schema of its own.
@@ -119,7 +132,7 @@ fn check_temporary(session: &Session, schema: Option<&str>) -> Result<()> {
     session.check_held()
 }
 
-fn begin(
+fn prepare(
     session: &mut Session,
     mut schema: String,
     table: &str,
@@ -240,7 +253,6 @@ fn begin(
     if let WriteMode::Replace = options.mode {
         clear(session, &mut begun, trigger.as_deref())?;
     }
-    copy(session, &mut begun)?;
     Ok(begun)
 }
 
@@ -307,7 +319,7 @@ fn copy(session: &mut Session, begun: &mut Begun) -> Result<()> {
     let mut statements = Vec::new();
     let copy = match upsert {
         Some(upsert) => {
-            statements.extend(upsert.preparation(&begun.columns));
+            statements.extend(upsert.preparation(&begun.columns, Numbers::Sent));
             remarks.extend(upsert.remarks());
             upsert.copy(format)
         }

@@ -44,6 +44,89 @@ pub struct Begun {
     pub remarks: Vec<String>,
 }
 
+impl Begun {
+    /// What is left to do when the rows are there, `taken` by the server; returns how many were
+    /// added and how many changed.
+    pub fn conclude(&mut self, session: &mut Session, taken: u64) -> Result<(u64, u64)> {
+        let table = self.relation.sql();
+        let mut written = Written {
+            table: &table,
+            source: &table,
+            readable: self.relation.may_select(),
+        };
+        let counts = match &self.upsert {
+            Some(upsert) => {
+                let counts = upsert.carry_over(session, &self.relation)?;
+                self.statements.push(upsert.statement());
+                written.source = &upsert.staging;
+                written.readable = true;
+                counts
+            }
+            None => {
+                if self.dry_run {
+                    // A commit would look at the constraints that wait for it.
+                    session.rows("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+                }
+                (taken, 0)
+            }
+        };
+        let (statements, remarks) =
+            sequence::advance(session, &self.sequences, written, self.dry_run)?;
+        self.statements.extend(statements);
+        self.remarks.extend(remarks);
+        Ok(counts)
+    }
+
+    /// Commits, or rolls a dry run back.
+    pub fn end(&mut self, session: &mut Session) -> Result<()> {
+        if self.dry_run {
+            self.statements.push(session.undo()?.into());
+            return session.settle();
+        }
+        if session.held().is_some() {
+            self.statements.push(session.keep()?.into());
+            return Ok(());
+        }
+        self.statements.push("COMMIT".into());
+        transaction::commit(session, self.transaction)
+            .map_err(|error| violation::explained(session, self.subject(), error))
+    }
+
+    /// What was done.
+    pub fn report(&mut self, inserted: u64, updated: u64) -> WriteReport {
+        WriteReport {
+            inserted,
+            updated,
+            deleted: self.deleted,
+            statements: std::mem::take(&mut self.statements),
+            remarks: std::mem::take(&mut self.remarks),
+        }
+    }
+
+    /// What lets an `INSERT` give values to columns that have their own always, as a `COPY` may.
+    pub fn overriding(&self) -> &'static str {
+        let offered = self.encoder.schema();
+        let always = |column: &Column| {
+            column.identity_always && offered.column_with_name(&column.name).is_some()
+        };
+        match self.columns.iter().any(always) {
+            true => " OVERRIDING SYSTEM VALUE",
+            false => "",
+        }
+    }
+
+    /// What errors are about.
+    pub fn subject(&self) -> Subject<'_> {
+        let staging = self.upsert.as_ref();
+        Subject {
+            schema: &self.relation.schema,
+            table: &self.relation.name,
+            columns: &self.columns,
+            staging: staging.map(|upsert| (upsert.name.as_str(), upsert.columns.as_slice())),
+        }
+    }
+}
+
 /// A write in progress. Holds the session until it is dropped.
 pub struct Sink {
     session: Shared,
@@ -87,13 +170,7 @@ impl Sink {
         }
         self.state = State::Finished;
         self.session.borrow_mut().set_busy(false);
-        Ok(WriteReport {
-            inserted,
-            updated,
-            deleted: self.begun.deleted,
-            statements: std::mem::take(&mut self.begun.statements),
-            remarks: std::mem::take(&mut self.begun.remarks),
-        })
+        Ok(self.begun.report(inserted, updated))
     }
 
     fn check_open(&self) -> Result<()> {
@@ -121,80 +198,27 @@ impl Sink {
     /// and how many changed.
     fn complete(&mut self) -> Result<(u64, u64)> {
         let mut session = self.session.borrow_mut();
-        let Begun {
-            relation, encoder, ..
-        } = &self.begun;
+        let encoder = &self.begun.encoder;
         encoder.end(&mut session);
         let sent = rows_taken(&mut session)?;
         // Fewer may be a trigger's doing.
         if sent > encoder.rows() {
             return Err(session.unexpected("that counts more rows than were sent"));
         }
-        let table = relation.sql();
-        let mut written = Written {
-            table: &table,
-            source: &table,
-            readable: relation.may_select(),
-        };
-        let counts = match &self.begun.upsert {
-            Some(upsert) => {
-                let counts = upsert.carry_over(&mut session, relation)?;
-                self.begun.statements.push(upsert.statement());
-                written.source = &upsert.staging;
-                written.readable = true;
-                counts
-            }
-            None => {
-                if self.begun.dry_run {
-                    // A commit would look at the constraints that wait for it.
-                    session.rows("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
-                }
-                (sent, 0)
-            }
-        };
-        let (statements, remarks) = sequence::advance(
-            &mut session,
-            &self.begun.sequences,
-            written,
-            self.begun.dry_run,
-        )?;
-        self.begun.statements.extend(statements);
-        self.begun.remarks.extend(remarks);
-        Ok(counts)
+        self.begun.conclude(&mut session, sent)
     }
 
     fn end(&mut self) -> Result<()> {
-        let mut session = self.session.borrow_mut();
-        if self.begun.dry_run {
-            self.begun.statements.push(session.undo()?.into());
-            return session.settle();
-        }
-        if session.held().is_some() {
-            self.begun.statements.push(session.keep()?.into());
-            return Ok(());
-        }
-        self.begun.statements.push("COMMIT".into());
-        transaction::commit(&mut session, self.begun.transaction)
-            .map_err(|error| violation::explained(&mut session, subject(&self.begun), error))
+        self.begun.end(&mut self.session.borrow_mut())
     }
 
     /// Gives the write up after a failure and brings the session to rest.
     fn abort(&mut self, error: Error) -> Error {
         let mut session = self.session.borrow_mut();
         give_up(&mut session);
-        let error = violation::explained(&mut session, subject(&self.begun), error);
+        let error = violation::explained(&mut session, self.begun.subject(), error);
         self.state = State::Failed(error.clone());
         error
-    }
-}
-
-fn subject(begun: &Begun) -> Subject<'_> {
-    let staging = begun.upsert.as_ref();
-    Subject {
-        schema: &begun.relation.schema,
-        table: &begun.relation.name,
-        columns: &begun.columns,
-        staging: staging.map(|upsert| (upsert.name.as_str(), upsert.columns.as_slice())),
     }
 }
 

@@ -13,6 +13,7 @@ use dagflux_guest::{Error, Result};
 
 use super::culprit;
 use super::fault::Fault;
+use super::key;
 use super::relation::Relation;
 use super::table::Column;
 use crate::catalog::{columns_of, required};
@@ -40,6 +41,15 @@ const SHOWN: usize = 5;
 /// How many rows were added, and how many changed.
 const COUNTS: &str = "SELECT pg_catalog.count(*) FILTER (WHERE added), \
     pg_catalog.count(*) FILTER (WHERE NOT added) FROM written";
+
+/// Where the numbers of the rows come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// They are sent with the rows.
+    Sent,
+    /// The server counts the rows.
+    Counted,
+}
 
 /// An upsert that is under way.
 #[derive(Debug, Clone)]
@@ -191,7 +201,7 @@ impl Upsert {
     }
 
     /// The statements that make the temporary table.
-    pub fn preparation(&self, table: &[Column]) -> Vec<String> {
+    pub fn preparation(&self, table: &[Column], numbers: Numbers) -> Vec<String> {
         let mut statements = vec![format!(
             "CREATE TEMPORARY TABLE {} (LIKE {}{}) ON COMMIT DROP",
             quote(&self.name),
@@ -206,7 +216,11 @@ impl Upsert {
             .filter(|column| !self.columns.contains(&column.name))
             .map(|column| format!("DROP COLUMN {}", quote(&column.name)))
             .collect();
-        changes.push(format!("ADD COLUMN {} bigint", self.number));
+        let counted = match numbers {
+            Numbers::Sent => "",
+            Numbers::Counted => " GENERATED ALWAYS AS IDENTITY",
+        };
+        changes.push(format!("ADD COLUMN {} bigint{counted}", self.number));
         statements.push(format!(
             "ALTER TABLE {} {}",
             self.staging,
@@ -231,6 +245,35 @@ impl Upsert {
             self.list(&self.columns),
             self.number
         )
+    }
+
+    /// What goes in front of the query whose rows they are.
+    pub fn insert(&self) -> String {
+        format!(
+            "INSERT INTO {} ({}) ",
+            self.staging,
+            self.list(&self.columns)
+        )
+    }
+
+    /// Fails if a row that was gathered has no value in a column of the key.
+    ///
+    /// # Errors
+    /// `constraint`, naming row and column.
+    pub fn check_filled(&self, session: &mut Session) -> Result<()> {
+        for column in &self.key {
+            let number = &self.number;
+            let without = format!(
+                "SELECT {number} FROM {} WHERE {} IS NULL ORDER BY {number} LIMIT 1",
+                self.staging,
+                quote(column)
+            );
+            let row = session.rows(&without, &[])?.into_iter().flatten().next();
+            if let Some(row) = row.flatten() {
+                return Err(key::not_filled(column, &row));
+            }
+        }
+        Ok(())
     }
 
     /// What rows that were there keep, for someone who expects otherwise.

@@ -70,7 +70,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "commit-is-a-commit",
         defence: "a commit that was a rollback is a failure",
-        file: "guest/postgres/src/write/sink.rs",
+        file: "guest/postgres/src/transaction.rs",
         after: "",
         find: "ended.as_deref()",
         replace: r#"Some("COMMIT")"#,
@@ -80,7 +80,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "commit-unknown",
         defence: "a commit without an answer is not said to have failed",
-        file: "guest/postgres/src/write/sink.rs",
+        file: "guest/postgres/src/transaction.rs",
         after: "",
         find: "session.is_lost() || ended.is_some()",
         replace: "false",
