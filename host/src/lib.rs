@@ -49,6 +49,7 @@ mod step;
 mod stream;
 mod turns;
 mod types;
+pub mod workspace;
 
 pub use broker::tls::certificate::ServerCertificate;
 pub use compile::{Compiler, serve_compiler};
