@@ -236,6 +236,17 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_attribute(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.inner.attributes.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Says where in the statement, in characters from 1.
+    pub(crate) fn with_position(mut self, position: Option<u32>) -> Self {
+        self.inner.position = position;
+        self
+    }
+
     pub(crate) fn with_source(
         mut self,
         source: impl std::error::Error + Send + Sync + 'static,

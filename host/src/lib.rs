@@ -51,6 +51,7 @@ mod stream;
 mod transaction;
 mod turns;
 mod types;
+pub mod workspace;
 
 pub use broker::tls::certificate::ServerCertificate;
 pub use compile::{Compiler, serve_compiler};

@@ -216,6 +216,11 @@ impl LossPolicy {
         choice.map_or(self.default, |(_, choice)| *choice)
     }
 
+    /// The columns with a choice of their own.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|(name, _)| name.as_str())
+    }
+
     pub(crate) fn into_options(self, batch: BatchSize) -> wit::StreamOptions {
         let columns = self.columns.into_iter();
         wit::StreamOptions {
