@@ -18,6 +18,7 @@ mod limits;
 mod loading;
 mod login_secrecy;
 mod memory;
+mod operations;
 mod outages;
 mod read_only;
 mod sandbox;

@@ -26,12 +26,15 @@
 
 mod document;
 mod drift;
+pub mod review;
 mod rules;
+mod sql;
 
 pub use document::{
     Column, Document, Mode, Node, NotADocument, Source, Statements, Storage, Target, VERSION,
 };
 pub use drift::{Change, changes};
+pub use review::review;
 pub use rules::{
     Broken, Join, Merging, Operation, Origin, Rule, TableOf, Transform, Transformation,
 };

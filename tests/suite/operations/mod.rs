@@ -1,0 +1,3 @@
+//! Operations, against a real server.
+
+mod review;

@@ -1,0 +1,206 @@
+//! What a model may have written: nothing valid is refused, nothing dangerous passes, and looking at
+//! it changes nothing.
+//!
+//! The statements are in `tests/data/review`; the head of `valid.sql` says in which form.
+
+use anyhow::{Context, Result, ensure};
+use dagflux_host::Connection;
+use dagflux_host::operation::review::{Review, Rule, Severity};
+use dagflux_host::operation::{self, Document, Operation};
+use dagflux_test_support::Database;
+use dagflux_test_support::tokio_postgres::Client;
+use serde_json::{Value, json};
+
+use crate::assertions::{rows, still_works};
+use crate::fixture;
+
+const SCHEMA: &str = include_str!("../../data/review/schema.sql");
+const VALID: &str = include_str!("../../data/review/valid.sql");
+const REFUSED: &str = include_str!("../../data/review/refused.sql");
+
+/// An operation whose statements are to be looked at.
+struct Case {
+    name: String,
+    operation: Operation,
+    /// The rules that it breaks.
+    rules: Vec<String>,
+}
+
+fn cases(data: &str) -> Result<Vec<Case>> {
+    data.split("\n=== ")
+        .skip(1)
+        .map(|text| case(text).with_context(|| format!("reading {text}")))
+        .collect()
+}
+
+fn case(text: &str) -> Result<Case> {
+    let (head, body) = text.split_once('\n').context("no statements")?;
+    let mut head = head.split('|').map(str::trim);
+    let mut next = || head.next().unwrap_or_default().to_owned();
+    let (name, mode, sources, rules) = (next(), next(), next(), next());
+    let list = |text: &str| -> Vec<String> {
+        let parts = text.split(',').map(str::trim);
+        parts
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut statements = json!({});
+    for part in body.split("--- ").skip(1) {
+        let (place, sql) = part.split_once('\n').context("no SQL")?;
+        let sql = json!(sql.trim_end());
+        match place {
+            "changes" => match statements["changes"].as_array_mut() {
+                Some(changes) => changes.push(sql),
+                None => statements["changes"] = json!([sql]),
+            },
+            place => statements[place] = sql,
+        }
+    }
+    let sources: Vec<Value> = list(&sources)
+        .iter()
+        .map(|table| json!({ "connection": "shop", "table": table }))
+        .collect();
+    let mut document = json!({
+        "version": 1,
+        "id": "case",
+        "node": if mode == "join" { "join" } else { "transform" },
+        "mode": if mode == "in-place" { "in-place" } else { "new-table" },
+        "sources": sources,
+        "statements": statements,
+    });
+    match mode.as_str() {
+        "join" => document["target"] = json!({ "connection": "shop", "table": "shop.result" }),
+        "new-table" => document["target"] = json!({ "table": "shop.result" }),
+        "local" => {
+            document["storage"] = json!("local");
+            document["target"] = json!({ "table": "result" });
+        }
+        _ => {}
+    }
+    let document = Document::parse(&document.to_string())?;
+    let operation = document.operation();
+    let operation = operation.map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
+    Ok(Case {
+        name,
+        operation,
+        rules: list(&rules),
+    })
+}
+
+/// Everything that a statement could have changed.
+async fn state(client: &Client) -> Result<Vec<Vec<Option<String>>>> {
+    let mut state = Vec::new();
+    for table in [
+        "shop.customers",
+        "shop.orders",
+        "shop.order_lines",
+        "shop.products",
+        "vault.cards",
+    ] {
+        let sql = format!(
+            "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t"
+        );
+        state.extend(rows(client, &sql).await?);
+    }
+    for sql in [
+        "SELECT sequencename, last_value FROM pg_sequences ORDER BY 1",
+        "SELECT n.nspname, c.relname, c.relkind, c.relowner, c.relacl::text FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('shop', 'vault') OR n.nspname LIKE 'pg_temp%' ORDER BY 1, 2",
+        "SELECT attrelid::regclass::text, attname, atttypid::regtype::text, attnotnull, attisdropped FROM pg_attribute a \
+         JOIN pg_class c ON c.oid = attrelid WHERE relnamespace IN ('shop'::regnamespace, 'vault'::regnamespace) ORDER BY 1, attnum",
+        "SELECT conname, conrelid::regclass::text FROM pg_constraint ORDER BY 1, 2",
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'shop'::regnamespace ORDER BY 1",
+        "SELECT mode FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE relnamespace = 'shop'::regnamespace",
+    ] {
+        state.extend(rows(client, sql).await?);
+    }
+    Ok(state)
+}
+
+/// What is reviewed, and the findings, as the login has them and as the superuser has: to whom
+/// nothing is refused for lack of a privilege.
+async fn reviewed(
+    database: &Database<'_>,
+    connection: &mut Connection,
+    case: &Case,
+    before: &[Vec<Option<String>>],
+) -> Result<Review> {
+    println!("{}", case.name);
+    let review = operation::review(&case.operation, Some(&mut *connection)).await?;
+    let client = database.sql().await?;
+    ensure!(
+        state(&client).await? == before,
+        "{} changed something",
+        case.name
+    );
+    for finding in &review.findings {
+        println!("  {}", serde_json::to_string(finding)?);
+    }
+    Ok(review)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_valid_passes() -> Result<()> {
+    let database = fixture::database("review_valid").await?;
+    let client = database.sql().await?;
+    client.batch_execute(SCHEMA).await?;
+    let before = state(&client).await?;
+    let mut connection = fixture::connect(&database).await?;
+    let cases = cases(VALID)?;
+    assert_eq!(cases.len(), 50);
+    let mut refused = Vec::new();
+    for case in &cases {
+        let review = reviewed(&database, &mut connection, case, &before).await?;
+        if review
+            .findings
+            .iter()
+            .any(|found| found.severity != Severity::Note)
+        {
+            refused.push((&case.name, review.findings));
+        }
+    }
+    assert!(refused.is_empty(), "refused: {refused:#?}");
+    still_works(&mut connection).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_or_dangerous_does_not() -> Result<()> {
+    let database = fixture::database("review_refused").await?;
+    let client = database.sql().await?;
+    client.batch_execute(SCHEMA).await?;
+    let before = state(&client).await?;
+    let cases = cases(REFUSED)?;
+    assert_eq!(cases.len(), 50);
+    let mut connection = fixture::connect_as_admin(&database).await?;
+    let mut passed = Vec::new();
+    for case in &cases {
+        ensure!(!case.rules.is_empty(), "{}: no rules", case.name);
+        let review = reviewed(&database, &mut connection, case, &before).await?;
+        let found = |rule: &String| {
+            let mut grave = review.findings.iter();
+            grave.any(|finding| finding.rule.as_str() == rule && finding.severity != Severity::Note)
+        };
+        // A change of every row may be meant: it is asked about. Nothing else is.
+        let stopped = match case.rules.as_slice() {
+            [only] if *only == Rule::UnboundedChange.as_str() => review.asks(),
+            _ => !review.passes(),
+        };
+        if !stopped || !case.rules.iter().all(found) {
+            passed.push((&case.name, &case.rules, review.findings.clone()));
+        }
+        for finding in &review.findings {
+            assert!(
+                !finding.message.is_empty() && !finding.repair.is_empty(),
+                "{finding:?}"
+            );
+        }
+    }
+    assert!(
+        passed.is_empty(),
+        "passed, or for other reasons: {passed:#?}"
+    );
+    still_works(&mut connection).await;
+    Ok(())
+}
