@@ -2,8 +2,23 @@
 
 use serde::Serialize;
 
-use super::Column;
+use super::resources::Resources;
+use super::{Column, Operation, Origin, TableOf, Transformation};
+use crate::error::{ErrorKind, Result};
 use crate::types::ColumnInfo;
+
+/// What has become of the columns of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub struct Drift {
+    /// Where the source is in the document: `sources[0]`.
+    pub at: String,
+    /// The source.
+    pub source: String,
+    /// The changes.
+    pub changes: Vec<Change>,
+}
 
 /// A change of a column that the statements use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,6 +90,85 @@ pub fn changes(known: &[Column], now: &[ColumnInfo]) -> Vec<Change> {
         }
     }
     changes
+}
+
+/// How the sources of an operation differ from what its statements know of them. One that is not
+/// there any more has none of its columns.
+///
+/// # Errors
+///
+/// What a connection or the workspace reports.
+pub(super) async fn of(operation: &Operation, resources: &mut Resources) -> Result<Vec<Drift>> {
+    let sources: Vec<(Origin, &[Column])> = match operation {
+        Operation::Transform(transform) => {
+            let origin = match &transform.work {
+                Transformation::NewTable { source, .. }
+                | Transformation::InPlace { source, .. } => Origin::Table(source.clone()),
+                Transformation::Local { source, .. } => source.clone(),
+            };
+            vec![(origin, &transform.columns)]
+        }
+        Operation::Join(join) => {
+            let sources = join.sources.iter();
+            sources
+                .map(|(origin, columns)| (origin.clone(), columns.as_slice()))
+                .collect()
+        }
+    };
+    let mut drift = Vec::new();
+    for (number, (origin, known)) in sources.into_iter().enumerate() {
+        if known.is_empty() {
+            continue;
+        }
+        let now = now(&origin, resources).await?;
+        let changes = changes(known, &now);
+        if !changes.is_empty() {
+            drift.push(Drift {
+                at: format!("sources[{number}]"),
+                source: origin.to_string(),
+                changes,
+            });
+        }
+    }
+    Ok(drift)
+}
+
+/// The columns of a source as they are now.
+async fn now(origin: &Origin, resources: &mut Resources) -> Result<Vec<ColumnInfo>> {
+    let now = match origin {
+        Origin::Table(TableOf { connection, table }) => {
+            let connection = resources.connection(connection)?;
+            connection
+                .columns(table.schema.as_deref(), Some(&table.name))
+                .await
+        }
+        Origin::Workspace(table) => {
+            let (workspace, table) = (resources.workspace()?.clone(), table.clone());
+            super::blocking(move || workspace.columns(&table)).await
+        }
+        Origin::File(path) => {
+            let schema = &resources.file(path)?.schema;
+            let columns = schema.fields().iter().zip(1..);
+            return Ok(columns
+                .map(|(field, ordinal)| ColumnInfo {
+                    schema: String::new(),
+                    table: path.clone(),
+                    name: field.name().clone(),
+                    ordinal,
+                    data_type: field.data_type().to_string(),
+                    nullable: field.is_nullable(),
+                    primary_key: None,
+                    default: None,
+                    generated: None,
+                    comment: None,
+                })
+                .collect());
+        }
+    };
+    match now {
+        Err(error) if error.kind() == ErrorKind::TableNotFound => Ok(Vec::new()),
+        now => now,
+    }
 }
 
 #[cfg(test)]

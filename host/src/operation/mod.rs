@@ -26,15 +26,41 @@
 
 mod document;
 mod drift;
+mod plan;
+mod resources;
 pub mod review;
 mod rules;
+mod run;
 mod sql;
+mod steps;
 
 pub use document::{
     Column, Document, Mode, Node, NotADocument, Source, Statements, Storage, Target, VERSION,
 };
-pub use drift::{Change, changes};
+pub use drift::{Change, Drift, changes};
+pub use plan::{Lack, Plan, plan};
+pub use resources::{Needs, Resources, Rows};
 pub use review::review;
 pub use rules::{
     Broken, Join, Merging, Operation, Origin, Rule, TableOf, Transform, Transformation,
 };
+pub use run::{
+    ChangeRehearsed, Done, Failure, Observer, Question, Record, Rehearsal, Sample, Settings, run,
+};
+pub use steps::{Action, Lock, Step};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Runs what blocks, beside what does not.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(ended()))
+}
+
+/// The failure of work that came to no end of its own.
+fn ended() -> Error {
+    Error::new(ErrorKind::Internal, "work in the background was ended")
+        .with_hint("report it, with what was done")
+}

@@ -50,7 +50,10 @@ fn meaning(code: ErrorCode, message: &str) -> (ErrorKind, &'static str) {
             "change the rows or the constraint in CREATE TABLE; nothing was written",
         ),
         ErrorCode::DiskFull => (Kind::Io, "free space on the disk; nothing was written"),
-        ErrorCode::OutOfMemory => (Kind::ServerResources, "read fewer or smaller values at once"),
+        ErrorCode::OutOfMemory => (
+            Kind::ServerResources,
+            "read fewer or smaller values at once",
+        ),
         ErrorCode::TooBig => (
             Kind::Value,
             "a statement has at most 1 MiB, and a row at most 256 MiB",
@@ -92,23 +95,31 @@ fn statement(message: &str) -> (ErrorKind, &'static str) {
             Kind::ColumnNotFound,
             "name a column of the tables in the statement; text stands in single quotes",
         ),
-        () if begins(&["no such function"]) => {
-            (Kind::Statement, "use functions that SQLite has: https://sqlite.org/lang_corefunc.html")
-        }
+        () if begins(&["no such function"]) => (
+            Kind::Statement,
+            "use functions that SQLite has: https://sqlite.org/lang_corefunc.html",
+        ),
         () if begins(&["unknown database"]) => (
             Kind::SchemaNotFound,
             "the workspace has one schema, \"main\": write names of tables without one",
         ),
-        () if message.contains("already exists") => {
-            (Kind::AlreadyExists, "drop the table first, or choose another name")
-        }
+        () if message.contains("already exists") => (
+            Kind::AlreadyExists,
+            "drop the table first, or choose another name",
+        ),
         () if message.contains("syntax error")
             || message.contains("incomplete input")
             || begins(&["unrecognized token"]) =>
         {
-            (Kind::Syntax, "correct the statement: it has to be in SQLite's dialect")
+            (
+                Kind::Syntax,
+                "correct the statement: it has to be in SQLite's dialect",
+            )
         }
-        () => (Kind::Statement, "correct the statement: it has to be in SQLite's dialect"),
+        () => (
+            Kind::Statement,
+            "correct the statement: it has to be in SQLite's dialect",
+        ),
     }
 }
 
@@ -121,7 +132,10 @@ pub fn misfit(place: &Place, row: u64, reason: &Reason, value: &str) -> Error {
     let shown = cut(value);
     Error::new(
         ErrorKind::Value,
-        format!("row {row}, column \"{}\"{declared}: {reason}: {shown:?}", place.name),
+        format!(
+            "row {row}, column \"{}\"{declared}: {reason}: {shown:?}",
+            place.name
+        ),
     )
     .with_hint(
         "convert it in the query (CAST, round), declare the column with a type that holds it, or \

@@ -147,7 +147,13 @@ fn decide(state: &mut State, context: &AuthContext<'_>) -> Authorization {
             // Where AUTOINCREMENT is kept.
             creates || table_name == "sqlite_sequence"
         }
-        (May::Create(target), AuthAction::CreateIndex { index_name, table_name }) => {
+        (
+            May::Create(target),
+            AuthAction::CreateIndex {
+                index_name,
+                table_name,
+            },
+        ) => {
             // For UNIQUE and PRIMARY KEY; no statement can name one so.
             here && table_name.eq_ignore_ascii_case(target)
                 && index_name.starts_with("sqlite_autoindex_")
@@ -176,7 +182,12 @@ fn what(action: &AuthAction<'_>) -> (String, bool) {
     let (what, writes) = match action {
         Function { function_name } => return (format!("the function {function_name}"), false),
         Pragma { pragma_name, .. } => return (format!("PRAGMA {pragma_name}"), false),
-        Read { table_name, .. } => return (format!("reading \"{table_name}\" of another database"), false),
+        Read { table_name, .. } => {
+            return (
+                format!("reading \"{table_name}\" of another database"),
+                false,
+            );
+        }
         CreateTable { table_name } => return (format!("CREATE TABLE \"{table_name}\""), true),
         Insert { table_name } => return (format!("INSERT INTO \"{table_name}\""), true),
         Update { table_name, .. } => return (format!("UPDATE \"{table_name}\""), true),
@@ -234,9 +245,11 @@ pub fn several(position: Option<u32>) -> Error {
 fn single<'s>(sql: &'s str, may: &May) -> Result<&'s str> {
     if let Some(at) = sql.find('\0') {
         // SQLite would stop there, and whoever looks at the text would not.
-        return Err(Error::new(ErrorKind::Syntax, "the statement has a NUL in it")
-            .with_hint("remove the character U+0000")
-            .with_position(position(sql, at)));
+        return Err(
+            Error::new(ErrorKind::Syntax, "the statement has a NUL in it")
+                .with_hint("remove the character U+0000")
+                .with_position(position(sql, at)),
+        );
     }
     let mut end = None;
     let mut something = false;
@@ -276,9 +289,9 @@ fn token(text: &str) -> Option<(Token, usize)> {
     let first = text.chars().next()?;
     let until = |end: &str, skip: usize| {
         let behind = text.get(skip..).unwrap_or_default();
-        behind
-            .find(end)
-            .map_or(text.len(), |at| skip.saturating_add(at).saturating_add(end.len()))
+        behind.find(end).map_or(text.len(), |at| {
+            skip.saturating_add(at).saturating_add(end.len())
+        })
     };
     Some(match first {
         ' ' | '\t' | '\n' | '\x0c' | '\r' => (Token::Blank, 1),
@@ -303,10 +316,19 @@ mod tests {
         for (sql, statement) in [
             ("SELECT 1", "SELECT 1"),
             ("SELECT 1;", "SELECT 1"),
-            (" ;; SELECT 1 ; -- the end\n ; /* ; DROP TABLE t", " ;; SELECT 1 "),
-            ("SELECT ';' AS \"a;b\", [;], `;` -- ; x", "SELECT ';' AS \"a;b\", [;], `;` -- ; x"),
+            (
+                " ;; SELECT 1 ; -- the end\n ; /* ; DROP TABLE t",
+                " ;; SELECT 1 ",
+            ),
+            (
+                "SELECT ';' AS \"a;b\", [;], `;` -- ; x",
+                "SELECT ';' AS \"a;b\", [;], `;` -- ; x",
+            ),
             ("SELECT 'it''s; fine'", "SELECT 'it''s; fine'"),
-            ("SELECT 1 /* ; DROP TABLE t; */ + 1", "SELECT 1 /* ; DROP TABLE t; */ + 1"),
+            (
+                "SELECT 1 /* ; DROP TABLE t; */ + 1",
+                "SELECT 1 /* ; DROP TABLE t; */ + 1",
+            ),
         ] {
             assert_eq!(single(sql, &May::Read).unwrap(), statement);
         }
@@ -329,7 +351,10 @@ mod tests {
             assert_eq!(error.position(), Some(position), "{sql}");
         }
         for sql in ["", " ; -- x", "/* SELECT 1", "SELECT 1\0; DROP TABLE t"] {
-            assert_eq!(single(sql, &May::Read).unwrap_err().kind(), ErrorKind::Syntax);
+            assert_eq!(
+                single(sql, &May::Read).unwrap_err().kind(),
+                ErrorKind::Syntax
+            );
         }
     }
 

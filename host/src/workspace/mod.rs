@@ -214,7 +214,9 @@ impl Workspace {
                 ErrorKind::UnsupportedStatement,
                 format!("\"{}\" is a {}", table.name, table.kind.as_str()),
             )
-            .with_hint("name a table; what is none was made by another program, and is dropped there"));
+            .with_hint(
+                "name a table; what is none was made by another program, and is dropped there",
+            ));
         }
         let drop = format!("DROP TABLE main.{}; COMMIT", types::quoted(&table.name));
         let dropped = opened.connection.execute_batch(&drop);

@@ -8,8 +8,10 @@ mod condition;
 mod definition;
 mod gather;
 mod lexer;
+mod rows;
 mod statement;
 
+use sqlparser::ast::Statement;
 use sqlparser::dialect as parsers;
 use sqlparser::parser::{Parser, ParserError};
 
@@ -164,7 +166,8 @@ impl Reading<'_> {
 pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
     let tokens = lexer::tokens(dialect, text);
     let parsed = match text.len() {
-        0..=LONGEST => parse(dialect, text),
+        0..=LONGEST => parse(dialect, text, |statement| facts(dialect, statement))
+            .and_then(std::convert::identity),
         _ => Err(Unread::new(format!(
             "it is longer than {} KiB",
             LONGEST / 1024
@@ -173,14 +176,27 @@ pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
     Reading { tokens, parsed }
 }
 
+/// The query whose rows are those that an `UPDATE` or `DELETE` touches, as they are before it. None
+/// for other statements, and for those that the parser cannot read.
+pub(crate) fn touched_rows(dialect: Dialect, text: &str) -> Option<String> {
+    match text.len() {
+        0..=LONGEST => parse(dialect, text, rows::touched).ok().flatten(),
+        _ => None,
+    }
+}
+
 /// Parses on a stack of its own, which is deep enough for what the parser makes of a long text, and
 /// on which it may fail.
-fn parse(dialect: Dialect, text: &str) -> Result<Facts, Unread> {
+fn parse<T: Send>(
+    dialect: Dialect,
+    text: &str,
+    read: impl FnOnce(&Statement) -> T + Send,
+) -> Result<T, Unread> {
     let parsed = std::thread::scope(|scope| {
         std::thread::Builder::new()
             .name("sql".to_owned())
             .stack_size(STACK)
-            .spawn_scoped(scope, || parse_here(dialect, text))
+            .spawn_scoped(scope, || parse_here(dialect, text, read))
             .map_err(|_| Unread::new("there is no memory to parse it"))?
             .join()
             .map_err(|_| Unread::new("the parser failed on it"))
@@ -188,16 +204,24 @@ fn parse(dialect: Dialect, text: &str) -> Result<Facts, Unread> {
     parsed?
 }
 
-fn parse_here(dialect: Dialect, text: &str) -> Result<Facts, Unread> {
+fn parse_here<T>(
+    dialect: Dialect,
+    text: &str,
+    read: impl FnOnce(&Statement) -> T,
+) -> Result<T, Unread> {
     let parsed = Parser::parse_sql(&*dialect.parser(), text).map_err(|error| match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
             with_position(&message)
         }
         ParserError::RecursionLimitExceeded => Unread::new("it is nested too deeply"),
     })?;
-    let [statement] = parsed.as_slice() else {
-        return Err(Unread::new("it is not one statement"));
-    };
+    match parsed.as_slice() {
+        [statement] => Ok(read(statement)),
+        _ => Err(Unread::new("it is not one statement")),
+    }
+}
+
+fn facts(dialect: Dialect, statement: &Statement) -> Result<Facts, Unread> {
     let facts = gather::facts(dialect, statement);
     let misread = dialect.misread();
     if facts
