@@ -19,6 +19,7 @@ mod loading;
 mod login_secrecy;
 mod memory;
 mod operations;
+mod operations;
 mod outages;
 mod read_only;
 mod sandbox;

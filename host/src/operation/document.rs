@@ -25,7 +25,8 @@ pub struct Document {
     /// Where a transformation keeps its new table; without it, in the database of the source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
-    /// What it reads: one for a transformation, two or more for a join.
+    /// What it reads: two or more for a join. Of a transformation the first is its source; others are
+    /// tables beside it that the statements read.
     pub sources: Vec<Source>,
     /// What it writes to; nothing where it changes its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -106,7 +106,10 @@ pub(super) async fn of(operation: &Operation, resources: &mut Resources) -> Resu
                 | Transformation::InPlace { source, .. } => Origin::Table(source.clone()),
                 Transformation::Local { source, .. } => source.clone(),
             };
-            vec![(origin, &transform.columns)]
+            let beside = transform.beside.iter();
+            let mut sources = vec![(origin, transform.columns.as_slice())];
+            sources.extend(beside.map(|(origin, columns)| (origin.clone(), columns.as_slice())));
+            sources
         }
         Operation::Join(join) => {
             let sources = join.sources.iter();

@@ -39,7 +39,7 @@ pub use document::{
 };
 pub use drift::{Change, Drift, changes};
 pub use plan::{Lack, Plan, plan};
-pub use resources::{Needs, Resources, Rows};
+pub use resources::{Batches, Needs, Resources, Rows};
 pub use review::review;
 pub use rules::{
     Broken, Join, Merging, Operation, Origin, Rule, TableOf, Transform, Transformation,

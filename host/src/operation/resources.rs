@@ -40,8 +40,12 @@ pub struct Rows {
     /// How many there are, where the file says so.
     pub count: Option<u64>,
     /// The rows. Reading may block.
-    pub batches: Box<dyn Iterator<Item = Result<RecordBatch>> + Send>,
+    pub batches: Batches,
 }
+
+/// Batches of rows, or why there are no more.
+pub type Batches =
+    Box<dyn Iterator<Item = Result<RecordBatch, Box<dyn std::error::Error + Send + Sync>>> + Send>;
 
 impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

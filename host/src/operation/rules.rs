@@ -25,6 +25,9 @@ pub struct Transform {
     pub work: Transformation,
     /// The columns of the source that its statements use.
     pub columns: Vec<Column>,
+    /// What its statements read beside the source, in the same place, and the columns of it that they
+    /// use.
+    pub beside: Vec<(Origin, Vec<Column>)>,
 }
 
 /// What a transformation does.
@@ -170,7 +173,8 @@ rules! {
     Id / "id": "An id is 1 to 40 lower-case letters, digits, `_` and `-`, and begins with a letter.",
     TransformMode / "transform-mode": "A transformation makes a new table or changes its source in place; only a join merges.",
     JoinMode / "join-mode": "A join makes a new table or merges into one that is there; it does not work in place.",
-    OneSource / "one-source": "A transformation has one source.",
+    OneSource / "one-source": "A transformation has a source: the first of `sources`.",
+    Beside / "beside": "What the statements of a transformation read beside its source is in the same place: other tables of its connection, or of the workspace.",
     TwoSources / "two-sources": "A join has two sources or more.",
     OnePlace / "one-place": "A source is in one place: a `connection` with its `table`, or the `workspace`, or a `file`.",
     TableName / "table-name": "A table is written as table, schema.table, or with double quotes around odd parts.",
@@ -291,15 +295,19 @@ impl<'d> Reading<'d> {
 
     fn transform(&mut self) -> Option<Transform> {
         let document = self.document;
-        self.expect(document.sources.len() == 1, Rule::OneSource, "sources");
+        self.expect(!document.sources.is_empty(), Rule::OneSource, "sources");
         let origins = self.origins();
-        if origins
-            .iter()
-            .any(|origin| matches!(origin, Some(Origin::File(_))))
-        {
-            self.break_rule(Rule::FilesAreJoined, "sources[0].file");
+        for (number, origin) in origins.iter().enumerate() {
+            if matches!(origin, Some(Origin::File(_))) {
+                self.break_rule(Rule::FilesAreJoined, format!("sources[{number}].file"));
+            }
         }
-        let source = origins.into_iter().next().flatten();
+        let mut origins = origins.into_iter();
+        let source = origins.next().flatten();
+        let beside = self.beside(source.as_ref(), origins);
+        if let Some(target) = self.new_beside(&beside) {
+            self.break_rule(Rule::TargetIsSource, target);
+        }
         let is_local = matches!(source, Some(Origin::Workspace(_)));
         let work = match document.mode {
             Mode::Merge => {
@@ -331,7 +339,50 @@ impl<'d> Reading<'d> {
             id: document.id.clone(),
             work: work?,
             columns: columns?,
+            beside,
         })
+    }
+
+    /// Where the target is named, if it is one of the tables that are read beside the source.
+    fn new_beside(&self, beside: &[(Origin, Vec<Column>)]) -> Option<&'static str> {
+        let target = self.document.target.as_ref()?;
+        let is_local = self.document.storage == Some(Storage::Local);
+        let table: TableName = target.table.parse().ok()?;
+        beside
+            .iter()
+            .any(|(origin, _)| match origin {
+                Origin::Table(other) => !is_local && other.table == table,
+                Origin::Workspace(name) => is_local && *name == table.name,
+                Origin::File(_) => false,
+            })
+            .then_some("target.table")
+    }
+
+    /// What is read beside the source.
+    fn beside(
+        &mut self,
+        source: Option<&Origin>,
+        others: impl Iterator<Item = Option<Origin>>,
+    ) -> Vec<(Origin, Vec<Column>)> {
+        let mut beside = Vec::new();
+        for ((number, origin), known) in (1..).zip(others).zip(self.document.sources.iter().skip(1))
+        {
+            let Some(origin) = origin else {
+                continue;
+            };
+            let is_beside = match (source, &origin) {
+                (Some(Origin::Table(source)), Origin::Table(other)) => {
+                    source.connection == other.connection
+                }
+                (Some(Origin::Workspace(_)), Origin::Workspace(_)) => true,
+                // What is wrong with these is told already.
+                (None, _) | (_, Origin::File(_)) => true,
+                _ => false,
+            };
+            self.expect(is_beside, Rule::Beside, format!("sources[{number}]"));
+            beside.push((origin, known.columns.clone()));
+        }
+        beside
     }
 
     fn in_place(&mut self, source: Option<Origin>) -> Option<Transformation> {

@@ -139,3 +139,36 @@ Exits with 14 when it breaks a rule, and with 13 when it is no saved operation a
 Example:
   dagflux operation check revenue.json
   model | dagflux operation check - --json";
+
+/// Of `plan`.
+pub const PLAN: &str = "\
+Each step: where it runs, its SQL, about how many rows, what it locks until the end; then what the
+connections lack, how columns have changed since the statements were written, and what the review of
+the statements found. Changes nothing. Exits with 14 when something stands in the way.
+
+Example:
+  dagflux plan revenue.json
+  dagflux plan join.json --json";
+
+/// Of `run`.
+pub const RUN: &str = "\
+Does the steps that `dagflux plan` shows, all or none. An operation in place is rehearsed first, in a
+transaction that is rolled back: what it changes is shown, and it is done only when you say so, or with
+--yes; where a statement touches every row of the table, you are asked again, or add --every-row.
+
+With --json, one document a line: {\"step\":...} as each ends, {\"rehearsal\":...}, and last {\"done\":...}.
+A run without the last line was not carried out.
+
+Examples:
+  dagflux run revenue.json
+  dagflux run cleanup.json --rehearse
+  dagflux run cleanup.json --yes --log runs.jsonl";
+
+/// Of `review`.
+pub const REVIEW: &str = "\
+The server parses and plans each statement without carrying it out; nothing is changed. Every finding
+says what to write instead: with --json, made to be given back to the model that wrote the statement.
+Exits with 14 when the operation cannot be run.
+
+Example:
+  model | dagflux review - --json";

@@ -4,6 +4,7 @@ mod check;
 mod examples;
 mod import;
 mod losses;
+mod operate;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::formats::Format;
 pub use check::{CheckArgs, SetUpArgs};
 pub use import::{ImportArgs, Mode};
 pub use losses::{LossArgs, word};
+pub use operate::{OperationArgs, RunArgs};
 
 /// Databases through sandboxed connectors, from a terminal.
 ///
@@ -232,6 +234,18 @@ pub enum Command {
     /// Write the rows of a file to a table, all or none
     #[command(after_long_help = examples::IMPORT)]
     Import(ImportArgs),
+
+    /// Show what running a saved operation would do, and what stands in its way
+    #[command(after_long_help = examples::PLAN)]
+    Plan(OperationArgs),
+
+    /// Run a saved operation; when it fails, nothing was changed
+    #[command(after_long_help = examples::RUN)]
+    Run(RunArgs),
+
+    /// Say what is wrong with the statements of a saved operation, without running them
+    #[command(after_long_help = examples::REVIEW)]
+    Review(OperationArgs),
 
     /// Look at a saved operation: what a node of a workflow does with tables
     #[command(subcommand)]

@@ -11,6 +11,7 @@ mod import;
 mod input;
 mod inspect;
 mod limits;
+mod operate;
 mod operation;
 mod secret;
 mod setup_sql;
@@ -43,6 +44,9 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
         // Done by now, without a runtime.
         Command::Compile => {}
         Command::Connections => connections::run(context).await?,
+        Command::Plan(args) => return operate::plan(context, &args).await,
+        Command::Run(args) => return operate::run(context, &args).await,
+        Command::Review(args) => return operate::review(context, &args).await,
         Command::Certificate(args) => certificate::run(context, &args).await?,
         Command::Check(args) => return check::run(context, &args).await,
         Command::SetupSql(args) => setup_sql::run(context, &args).await?,

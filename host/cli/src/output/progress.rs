@@ -64,6 +64,17 @@ impl Progress {
         ));
     }
 
+    /// So many rows have moved in all.
+    pub fn reach(&mut self, rows: u64) {
+        self.rows = rows;
+        let length = self.bar.length();
+        self.bar
+            .set_position(length.map_or(rows, |length| rows.min(length)));
+        let rate = rate(rows, self.began.elapsed());
+        self.bar
+            .set_message(format!("{}  {rate}", super::rows(rows)));
+    }
+
     /// All rows have moved, and something else goes on.
     pub fn phase(&self, what: &str) {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {

@@ -102,6 +102,17 @@ async fn print_table(mut stream: RowStream<'_>, began: Instant) -> anyhow::Resul
     Ok(())
 }
 
+/// Prints rows that are there already.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print_batch(batch: &RecordBatch) -> anyhow::Result<()> {
+    let schema = batch.schema();
+    let cells = cells(&schema, batch)?;
+    let columns = schema.fields().iter().map(|field| heading(field)).collect();
+    Ok(super::table::print(columns, &cells)?)
+}
+
 fn cells(schema: &SchemaRef, batch: &RecordBatch) -> anyhow::Result<Vec<Vec<Cell>>> {
     let columns: Vec<StringArray> = (schema.fields().iter().zip(batch.columns()))
         .map(|(field, column)| text::to_text(field, column))

@@ -153,7 +153,6 @@ fn every_legal_combination_is_an_operation_of_its_own() {
 #[test]
 fn every_rule_is_kept() {
     use Rule::*;
-    let two = json!([{ "workspace": "a" }, { "workspace": "b" }]);
     let workspace = json!([{ "workspace": "orders" }]);
     let one = json!([{ "connection": "shop", "table": "t" }]);
     let twice = json!([
@@ -176,7 +175,18 @@ fn every_rule_is_kept() {
             "mode",
         ),
         (join(), json!({ "mode": "in-place" }), JoinMode, "mode"),
-        (local(), json!({ "sources": two }), OneSource, "sources"),
+        (
+            local(),
+            json!({ "sources": [{ "connection": "shop", "table": "t" }, { "workspace": "u" }] }),
+            Beside,
+            "sources[1]",
+        ),
+        (
+            new_table(),
+            json!({ "sources": [{ "connection": "shop", "table": "t" }, { "connection": "other", "table": "u" }] }),
+            Beside,
+            "sources[1]",
+        ),
         (local(), json!({ "sources": [] }), OneSource, "sources"),
         (join(), json!({ "sources": one }), TwoSources, "sources"),
         (

@@ -130,6 +130,7 @@ pub(super) fn open(join: &Join, resources: &mut Resources, settings: &Settings) 
             }
             Origin::File(path) => {
                 let rows = resources.take_file(path)?;
+                let path = path.clone();
                 tasks.spawn_blocking(move || {
                     let (outgoing, incoming) = match chosen(rows.schema, columns.as_deref()) {
                         Ok((schema, at)) => {
@@ -144,7 +145,11 @@ pub(super) fn open(join: &Join, resources: &mut Resources, settings: &Settings) 
                     let (outgoing, at) = outgoing;
                     if sender.send(incoming).is_ok() {
                         let mut batches = rows.batches;
-                        let _ = pass(&outgoing, &at, || batches.next().transpose());
+                        let mut next = || {
+                            let batch = batches.next().transpose();
+                            batch.map_err(|error| unreadable(&path, &*error))
+                        };
+                        let _ = pass(&outgoing, &at, &mut next);
                         let _ = outgoing.losses.send(Vec::new());
                     }
                 });
@@ -160,6 +165,11 @@ pub(super) fn open(join: &Join, resources: &mut Resources, settings: &Settings) 
         interrupt,
         _tasks: tasks,
     })
+}
+
+fn unreadable(path: &str, error: &dyn std::error::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("{path}: {error}"))
+        .with_hint("check the file, or export it anew")
 }
 
 /// The columns that a statement uses; none if that is not known, and all are.

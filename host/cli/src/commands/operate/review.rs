@@ -1,0 +1,81 @@
+//! `review`: what is wrong with the statements of an operation.
+
+use std::io::Write;
+
+use dagflux_host::operation::review::{Finding, Severity};
+use dagflux_host::operation::{Operation, Origin, Transformation};
+
+use super::prepare;
+use crate::args::OperationArgs;
+use crate::context::{Context, close};
+use crate::exit::Exit;
+use crate::interrupt::or_interrupt;
+use crate::output::{self, printable};
+
+/// Runs the command.
+///
+/// # Errors
+/// When the operation or its connection cannot be opened.
+pub async fn run(context: &Context, args: &OperationArgs) -> anyhow::Result<Exit> {
+    let operation = prepare::operation(&args.file)?;
+    let review = match venue(&operation) {
+        Some(name) => {
+            let mut connection = context.open(name).await?;
+            let canceller = connection.canceller();
+            let review = or_interrupt(Some(canceller), async {
+                Ok(dagflux_host::operation::review(&operation, Some(&mut connection)).await?)
+            })
+            .await?;
+            close(connection).await;
+            review
+        }
+        None => dagflux_host::operation::review(&operation, None).await?,
+    };
+    if context.json {
+        output::json(&review)?;
+    } else {
+        print(&review.findings)?;
+    }
+    Ok(match review.passes() {
+        true => Exit::Success,
+        false => Exit::Findings,
+    })
+}
+
+/// The connection on which the statements would run.
+fn venue(operation: &Operation) -> Option<&str> {
+    match operation {
+        Operation::Join(join) => Some(&join.target.connection),
+        Operation::Transform(transform) => match &transform.work {
+            Transformation::NewTable { source, .. } | Transformation::InPlace { source, .. } => {
+                Some(&source.connection)
+            }
+            Transformation::Local {
+                source: Origin::Table(source),
+                ..
+            } => Some(&source.connection),
+            Transformation::Local { .. } => None,
+        },
+    }
+}
+
+/// Prints findings, one paragraph each.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn print(findings: &[Finding]) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    if findings.is_empty() {
+        writeln!(out, "nothing was found")?;
+    }
+    for finding in findings {
+        let word = match finding.severity {
+            Severity::Error => console::style("error").red(),
+            Severity::Warning => console::style("warning").yellow(),
+            _ => console::style("note").cyan(),
+        };
+        writeln!(out, "{word} {}", printable(&finding.to_string()))?;
+        writeln!(out, "      {}", printable(&finding.repair))?;
+    }
+    Ok(out.flush()?)
+}
