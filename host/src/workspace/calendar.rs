@@ -115,7 +115,9 @@ pub fn timestamp_of(text: &str) -> Option<(i64, bool)> {
         Some(at) => (time.get(..at)?, Some(offset_of(time.get(at..)?)?)),
         None => (time, None),
     };
-    let local = days_of(date)?.checked_mul(DAY)?.checked_add(micros_of(time)?)?;
+    let local = days_of(date)?
+        .checked_mul(DAY)?
+        .checked_add(micros_of(time)?)?;
     let micros = local.checked_sub(offset.unwrap_or_default())?;
     Some((micros, offset.is_some()))
 }
@@ -187,18 +189,43 @@ mod tests {
     #[test]
     fn what_is_no_date_and_no_time() {
         for text in [
-            "2024-02-30", "2023-02-29", "2024-13-01", "2024-1-01", "24-01-01", "2024-01-01 ",
-            "20240101", "10000-01-01", "", "-", "2024-01-01-01", "2024-0a-01", "+-024-01-01",
+            "2024-02-30",
+            "2023-02-29",
+            "2024-13-01",
+            "2024-1-01",
+            "24-01-01",
+            "2024-01-01 ",
+            "20240101",
+            "10000-01-01",
+            "",
+            "-",
+            "2024-01-01-01",
+            "2024-0a-01",
+            "+-024-01-01",
         ] {
             assert_eq!(days_of(text), None, "{text:?}");
         }
         for text in [
-            "1:00:00", "12", "12:60:00", "12:00:60", "24:00:01", "12:00:00.", "12:00.5", "é2:00:00",
-            "12:00:00.0000001", "12:00:00:00", "+1:00:00",
+            "1:00:00",
+            "12",
+            "12:60:00",
+            "12:00:60",
+            "24:00:01",
+            "12:00:00.",
+            "12:00.5",
+            "é2:00:00",
+            "12:00:00.0000001",
+            "12:00:00:00",
+            "+1:00:00",
         ] {
             assert_eq!(micros_of(text), None, "{text:?}");
         }
-        for text in ["2024-01-01T", "2024-01-01 12:00:00+", "2024-01-01 12:00:00+25", "2024-01-01 12:00:00 UTC"] {
+        for text in [
+            "2024-01-01T",
+            "2024-01-01 12:00:00+",
+            "2024-01-01 12:00:00+25",
+            "2024-01-01 12:00:00 UTC",
+        ] {
             assert_eq!(timestamp_of(text), None, "{text:?}");
         }
     }
@@ -214,7 +241,10 @@ mod tests {
         ] {
             assert_eq!(timestamp_of(text), noon, "{text}");
         }
-        assert_eq!(timestamp_of("1970-01-01 12:00:00.000"), Some((DAY / 2, false)));
+        assert_eq!(
+            timestamp_of("1970-01-01 12:00:00.000"),
+            Some((DAY / 2, false))
+        );
         assert_eq!(timestamp_of("1970-01-02"), Some((DAY, false)));
         assert_eq!(micros_of("24:00:00"), Some(DAY));
     }

@@ -49,15 +49,17 @@ enum State {
 
 impl Columns {
     /// Columns of these names and declared types.
-    pub fn new(columns: Vec<(String, Option<String>)>, choices: &[OnLoss], size: BatchSize) -> Self {
+    pub fn new(
+        columns: Vec<(String, Option<String>)>,
+        choices: &[OnLoss],
+        size: BatchSize,
+    ) -> Self {
         let names = columns.iter().map(|(name, _)| name.clone()).collect();
         let mut columns: Vec<_> = (columns.into_iter().zip(choices))
-            .map(|((name, declared), on_loss)| {
-                Column {
-                    place: Place::new(name, declared.unwrap_or_default(), false),
-                    on_loss: *on_loss,
-                    state: State::Open(Vec::new()),
-                }
+            .map(|((name, declared), on_loss)| Column {
+                place: Place::new(name, declared.unwrap_or_default(), false),
+                on_loss: *on_loss,
+                state: State::Open(Vec::new()),
             })
             .collect();
         for column in &mut columns {
@@ -95,19 +97,14 @@ impl Columns {
     /// Whether a row of so many bytes has to go into another batch.
     pub fn is_full(&self, bytes: usize) -> bool {
         let (most_rows, most_bytes) = self.most;
-        self.rows >= most_rows
-            || self.rows > 0 && self.bytes.saturating_add(bytes) > most_bytes
+        self.rows >= most_rows || self.rows > 0 && self.bytes.saturating_add(bytes) > most_bytes
     }
 
     /// Adds a row of so many bytes.
     ///
     /// # Errors
     /// `value`.
-    pub fn push<'v>(
-        &mut self,
-        row: impl Iterator<Item = Stored<'v>>,
-        bytes: usize,
-    ) -> Result<()> {
+    pub fn push<'v>(&mut self, row: impl Iterator<Item = Stored<'v>>, bytes: usize) -> Result<()> {
         self.rows = self.rows.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
         let number = self.before.saturating_add(self.rows as u64);
@@ -132,10 +129,15 @@ impl Columns {
         let columns = self.columns.iter_mut().map(Column::finish).collect();
         self.before = self.before.saturating_add(self.rows as u64);
         (self.rows, self.bytes) = (0, 0);
-        RecordBatch::try_new(schema, columns).map(Some).map_err(|error| {
-            Error::new(crate::ErrorKind::Internal, format!("columns that make no batch: {error}"))
+        RecordBatch::try_new(schema, columns)
+            .map(Some)
+            .map_err(|error| {
+                Error::new(
+                    crate::ErrorKind::Internal,
+                    format!("columns that make no batch: {error}"),
+                )
                 .with_hint("report this")
-        })
+            })
     }
 
     fn settle_schema(&mut self) -> SchemaRef {

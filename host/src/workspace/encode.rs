@@ -55,8 +55,12 @@ pub fn stored<'a>(
         DataType::Float16 => return Ok(real(of::<Float16Type>(column, row).into())),
         DataType::Float32 => return Ok(real(of::<Float32Type>(column, row).into())),
         DataType::Float64 => return Ok(real(of::<Float64Type>(column, row))),
-        DataType::Decimal32(..) => text(column.as_primitive::<Decimal32Type>().value_as_string(row)),
-        DataType::Decimal64(..) => text(column.as_primitive::<Decimal64Type>().value_as_string(row)),
+        DataType::Decimal32(..) => {
+            text(column.as_primitive::<Decimal32Type>().value_as_string(row))
+        }
+        DataType::Decimal64(..) => {
+            text(column.as_primitive::<Decimal64Type>().value_as_string(row))
+        }
         DataType::Decimal128(..) => {
             text(column.as_primitive::<Decimal128Type>().value_as_string(row))
         }
@@ -84,10 +88,14 @@ pub fn stored<'a>(
         DataType::Timestamp(unit, zone) => {
             let zone = if zone.is_some() { "Z" } else { "" };
             let (micros, finer) = match unit {
-                TimeUnit::Second => (i128::from(of::<TimestampSecondType>(column, row)) * 1_000_000, 0),
-                TimeUnit::Millisecond => {
-                    (i128::from(of::<TimestampMillisecondType>(column, row)) * 1000, 0)
-                }
+                TimeUnit::Second => (
+                    i128::from(of::<TimestampSecondType>(column, row)) * 1_000_000,
+                    0,
+                ),
+                TimeUnit::Millisecond => (
+                    i128::from(of::<TimestampMillisecondType>(column, row)) * 1000,
+                    0,
+                ),
                 TimeUnit::Microsecond => (of::<TimestampMicrosecondType>(column, row).into(), 0),
                 TimeUnit::Nanosecond => {
                     let nanos = of::<TimestampNanosecondType>(column, row);
@@ -147,7 +155,12 @@ fn too_fine(micros: String, finer: i64, zone: &str) -> Unknown {
 }
 
 /// Writes a value as JSON.
-fn write(field: &Field, column: &dyn Array, row: usize, out: &mut String) -> Result<(), ArrowError> {
+fn write(
+    field: &Field,
+    column: &dyn Array,
+    row: usize,
+    out: &mut String,
+) -> Result<(), ArrowError> {
     if column.is_null(row) {
         out.push_str("null");
         return Ok(());
@@ -182,7 +195,11 @@ fn write(field: &Field, column: &dyn Array, row: usize, out: &mut String) -> Res
             })
         }
         DataType::Boolean => {
-            out.push_str(if column.as_boolean().value(row) { "true" } else { "false" });
+            out.push_str(if column.as_boolean().value(row) {
+                "true"
+            } else {
+                "false"
+            });
             Ok(())
         }
         kind if kind.is_nested() => Err(without_text(kind)),

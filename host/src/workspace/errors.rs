@@ -3,6 +3,7 @@
 use rusqlite::ErrorCode;
 
 use super::losses::{Reason, cut};
+use super::numbers;
 use super::values::Place;
 use crate::error::{Error, ErrorKind};
 
@@ -50,7 +51,10 @@ fn meaning(code: ErrorCode, message: &str) -> (ErrorKind, &'static str) {
             "change the rows or the constraint in CREATE TABLE; nothing was written",
         ),
         ErrorCode::DiskFull => (Kind::Io, "free space on the disk; nothing was written"),
-        ErrorCode::OutOfMemory => (Kind::ServerResources, "read fewer or smaller values at once"),
+        ErrorCode::OutOfMemory => (
+            Kind::ServerResources,
+            "read fewer or smaller values at once",
+        ),
         ErrorCode::TooBig => (
             Kind::Value,
             "a statement has at most 1 MiB, and a row at most 256 MiB",
@@ -92,23 +96,31 @@ fn statement(message: &str) -> (ErrorKind, &'static str) {
             Kind::ColumnNotFound,
             "name a column of the tables in the statement; text stands in single quotes",
         ),
-        () if begins(&["no such function"]) => {
-            (Kind::Statement, "use functions that SQLite has: https://sqlite.org/lang_corefunc.html")
-        }
+        () if begins(&["no such function"]) => (
+            Kind::Statement,
+            "use functions that SQLite has: https://sqlite.org/lang_corefunc.html",
+        ),
         () if begins(&["unknown database"]) => (
             Kind::SchemaNotFound,
             "the workspace has one schema, \"main\": write names of tables without one",
         ),
-        () if message.contains("already exists") => {
-            (Kind::AlreadyExists, "drop the table first, or choose another name")
-        }
+        () if message.contains("already exists") => (
+            Kind::AlreadyExists,
+            "drop the table first, or choose another name",
+        ),
         () if message.contains("syntax error")
             || message.contains("incomplete input")
             || begins(&["unrecognized token"]) =>
         {
-            (Kind::Syntax, "correct the statement: it has to be in SQLite's dialect")
+            (
+                Kind::Syntax,
+                "correct the statement: it has to be in SQLite's dialect",
+            )
         }
-        () => (Kind::Statement, "correct the statement: it has to be in SQLite's dialect"),
+        () => (
+            Kind::Statement,
+            "correct the statement: it has to be in SQLite's dialect",
+        ),
     }
 }
 
@@ -119,14 +131,24 @@ pub fn misfit(place: &Place, row: u64, reason: &Reason, value: &str) -> Error {
         declared => format!(", declared {declared}"),
     };
     let shown = cut(value);
+    let hint = match numbers::is_number(value) {
+        true => {
+            "round it in the query, declare the column DECIMAL_TEXT(p,s) or TEXT, which keep all \
+             digits, or choose null or text for such values"
+        }
+        false => {
+            "convert it in the query (CAST), declare the column with a type that holds it, or \
+             choose null or text for such values"
+        }
+    };
     Error::new(
         ErrorKind::Value,
-        format!("row {row}, column \"{}\"{declared}: {reason}: {shown:?}", place.name),
+        format!(
+            "row {row}, column \"{}\"{declared}: {reason}: {shown:?}",
+            place.name
+        ),
     )
-    .with_hint(
-        "convert it in the query (CAST, round), declare the column with a type that holds it, or \
-         choose null or text for such values",
-    )
+    .with_hint(hint)
     .with_attribute("column", &place.name)
     .with_attribute("row", row.to_string())
     .with_attribute("value", shown)

@@ -5,6 +5,7 @@
 //! it, and again when it compiles it anew; and connections have neither triggers nor attached
 //! databases, nor text in double quotes (see `open`).
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -40,6 +41,8 @@ struct State {
     refused: Option<(String, bool)>,
     /// Whether the statement would create the table that it may.
     creates: bool,
+    /// The tables that it would read.
+    reads: BTreeSet<String>,
 }
 
 impl Guard {
@@ -49,6 +52,7 @@ impl Guard {
             may: May::Anything,
             refused: None,
             creates: false,
+            reads: BTreeSet::new(),
         })));
         let asked = guard.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| {
@@ -68,8 +72,14 @@ impl Guard {
                 may,
                 refused: None,
                 creates: false,
+                reads: BTreeSet::new(),
             }
         });
+    }
+
+    /// The tables that the statement reads which was compiled last.
+    pub fn reads(&self) -> Vec<String> {
+        self.with(|state| state.reads.iter().cloned().collect())
     }
 
     /// What a failure means, if the guard was the cause or if not.
@@ -140,14 +150,23 @@ fn decide(state: &mut State, context: &AuthContext<'_>) -> Authorization {
     let allowed = match (&state.may, context.action) {
         (May::Anything, _) => true,
         (_, AuthAction::Function { function_name }) => !forbidden(function_name),
-        (_, AuthAction::Read { .. }) => here,
+        (_, AuthAction::Read { table_name, .. }) => {
+            state.reads.insert(table_name.to_owned());
+            here
+        }
         (May::Create(target), AuthAction::CreateTable { table_name }) => {
             let creates = here && table_name.eq_ignore_ascii_case(target);
             state.creates |= creates;
             // Where AUTOINCREMENT is kept.
             creates || table_name == "sqlite_sequence"
         }
-        (May::Create(target), AuthAction::CreateIndex { index_name, table_name }) => {
+        (
+            May::Create(target),
+            AuthAction::CreateIndex {
+                index_name,
+                table_name,
+            },
+        ) => {
             // For UNIQUE and PRIMARY KEY; no statement can name one so.
             here && table_name.eq_ignore_ascii_case(target)
                 && index_name.starts_with("sqlite_autoindex_")
@@ -165,7 +184,10 @@ fn decide(state: &mut State, context: &AuthContext<'_>) -> Authorization {
         return Authorization::Allow;
     }
     if state.refused.is_none() {
-        state.refused = Some(what(&context.action));
+        state.refused = Some(match context.action {
+            AuthAction::Select if state.creates => ("CREATE TABLE AS".to_owned(), true),
+            action => what(&action),
+        });
     }
     Authorization::Deny
 }
@@ -176,14 +198,19 @@ fn what(action: &AuthAction<'_>) -> (String, bool) {
     let (what, writes) = match action {
         Function { function_name } => return (format!("the function {function_name}"), false),
         Pragma { pragma_name, .. } => return (format!("PRAGMA {pragma_name}"), false),
-        Read { table_name, .. } => return (format!("reading \"{table_name}\" of another database"), false),
+        Read { table_name, .. } => {
+            return (
+                format!("reading \"{table_name}\" of another database"),
+                false,
+            );
+        }
         CreateTable { table_name } => return (format!("CREATE TABLE \"{table_name}\""), true),
         Insert { table_name } => return (format!("INSERT INTO \"{table_name}\""), true),
         Update { table_name, .. } => return (format!("UPDATE \"{table_name}\""), true),
         Delete { table_name } => return (format!("DELETE FROM \"{table_name}\""), true),
         DropTable { table_name } => return (format!("DROP TABLE \"{table_name}\""), true),
         AlterTable { table_name, .. } => return (format!("ALTER TABLE \"{table_name}\""), true),
-        Select | Recursive => ("CREATE TABLE AS", true),
+        Select | Recursive => ("a query", false),
         CreateTempTable { .. } => ("CREATE TEMPORARY TABLE", true),
         CreateIndex { .. } | CreateTempIndex { .. } => ("CREATE INDEX", true),
         CreateTrigger { .. } | CreateTempTrigger { .. } => ("CREATE TRIGGER", true),
@@ -234,9 +261,11 @@ pub fn several(position: Option<u32>) -> Error {
 fn single<'s>(sql: &'s str, may: &May) -> Result<&'s str> {
     if let Some(at) = sql.find('\0') {
         // SQLite would stop there, and whoever looks at the text would not.
-        return Err(Error::new(ErrorKind::Syntax, "the statement has a NUL in it")
-            .with_hint("remove the character U+0000")
-            .with_position(position(sql, at)));
+        return Err(
+            Error::new(ErrorKind::Syntax, "the statement has a NUL in it")
+                .with_hint("remove the character U+0000")
+                .with_position(position(sql, at)),
+        );
     }
     let mut end = None;
     let mut something = false;
@@ -276,9 +305,9 @@ fn token(text: &str) -> Option<(Token, usize)> {
     let first = text.chars().next()?;
     let until = |end: &str, skip: usize| {
         let behind = text.get(skip..).unwrap_or_default();
-        behind
-            .find(end)
-            .map_or(text.len(), |at| skip.saturating_add(at).saturating_add(end.len()))
+        behind.find(end).map_or(text.len(), |at| {
+            skip.saturating_add(at).saturating_add(end.len())
+        })
     };
     Some(match first {
         ' ' | '\t' | '\n' | '\x0c' | '\r' => (Token::Blank, 1),
@@ -303,10 +332,19 @@ mod tests {
         for (sql, statement) in [
             ("SELECT 1", "SELECT 1"),
             ("SELECT 1;", "SELECT 1"),
-            (" ;; SELECT 1 ; -- the end\n ; /* ; DROP TABLE t", " ;; SELECT 1 "),
-            ("SELECT ';' AS \"a;b\", [;], `;` -- ; x", "SELECT ';' AS \"a;b\", [;], `;` -- ; x"),
+            (
+                " ;; SELECT 1 ; -- the end\n ; /* ; DROP TABLE t",
+                " ;; SELECT 1 ",
+            ),
+            (
+                "SELECT ';' AS \"a;b\", [;], `;` -- ; x",
+                "SELECT ';' AS \"a;b\", [;], `;` -- ; x",
+            ),
             ("SELECT 'it''s; fine'", "SELECT 'it''s; fine'"),
-            ("SELECT 1 /* ; DROP TABLE t; */ + 1", "SELECT 1 /* ; DROP TABLE t; */ + 1"),
+            (
+                "SELECT 1 /* ; DROP TABLE t; */ + 1",
+                "SELECT 1 /* ; DROP TABLE t; */ + 1",
+            ),
         ] {
             assert_eq!(single(sql, &May::Read).unwrap(), statement);
         }
@@ -329,7 +367,10 @@ mod tests {
             assert_eq!(error.position(), Some(position), "{sql}");
         }
         for sql in ["", " ; -- x", "/* SELECT 1", "SELECT 1\0; DROP TABLE t"] {
-            assert_eq!(single(sql, &May::Read).unwrap_err().kind(), ErrorKind::Syntax);
+            assert_eq!(
+                single(sql, &May::Read).unwrap_err().kind(),
+                ErrorKind::Syntax
+            );
         }
     }
 

@@ -16,7 +16,10 @@ pub type Reason = Cow<'static, str>;
 /// # Errors
 /// `column-not-found` if there is a choice for a column that is none of them.
 pub fn choices(policy: &LossPolicy, columns: &[String]) -> Result<Vec<OnLoss>> {
-    match policy.chosen().find(|name| !columns.iter().any(|c| c == name)) {
+    match policy
+        .chosen()
+        .find(|name| !columns.iter().any(|c| c == name))
+    {
         Some(name) => Err(Error::new(
             ErrorKind::ColumnNotFound,
             format!("\"{name}\" is none of the columns, so nothing can be chosen for its values"),

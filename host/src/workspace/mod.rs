@@ -54,7 +54,7 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
-pub use options::{Interrupt, Options, Written};
+pub use options::{Examined, Interrupt, Options, Written};
 pub use read::Reader;
 pub use write::Writer;
 
@@ -150,6 +150,20 @@ impl Workspace {
         Reader::begin(opened, sql.to_owned(), options.clone(), dropped)
     }
 
+    /// Looks at one statement that reads, and does not run it.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), as far as they show before the first row.
+    pub fn examine(&self, sql: &str) -> Result<Examined> {
+        let opened = self.connect(&Interrupt::new())?;
+        let statement = opened.guard.reading(&opened.connection, sql)?;
+        Ok(Examined {
+            columns: read::described(&statement),
+            tables: opened.guard.reads(),
+        })
+    }
+
     /// Reads all of a table or view.
     ///
     /// # Errors
@@ -214,7 +228,9 @@ impl Workspace {
                 ErrorKind::UnsupportedStatement,
                 format!("\"{}\" is a {}", table.name, table.kind.as_str()),
             )
-            .with_hint("name a table; what is none was made by another program, and is dropped there"));
+            .with_hint(
+                "name a table; what is none was made by another program, and is dropped there",
+            ));
         }
         let drop = format!("DROP TABLE main.{}; COMMIT", types::quoted(&table.name));
         let dropped = opened.connection.execute_batch(&drop);

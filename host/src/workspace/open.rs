@@ -32,7 +32,10 @@ const TURN: Duration = Duration::from_millis(50);
 pub enum Location {
     File(PathBuf),
     /// The name in memory, and a connection, without which it would be gone.
-    Memory(String, #[expect(dead_code, reason = "it is only held")] Mutex<Connection>),
+    Memory(
+        String,
+        #[expect(dead_code, reason = "it is only held")] Mutex<Connection>,
+    ),
 }
 
 /// A connection, and what watches over it.
@@ -61,7 +64,9 @@ impl Opened {
             match self.connection.execute_batch("BEGIN IMMEDIATE") {
                 Ok(()) => break,
                 Err(error) if is_busy(&error) && end.is_none_or(|end| Instant::now() < end) => {}
-                Err(error) if is_busy(&error) => return Err(locked("another write is going on in the workspace")),
+                Err(error) if is_busy(&error) => {
+                    return Err(locked("another write is going on in the workspace"));
+                }
                 Err(error) => return Err(told(error)),
             }
         }
@@ -81,7 +86,10 @@ fn locked(message: &str) -> Error {
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseBusy, DatabaseLocked};
-    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked))
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseBusy | DatabaseLocked)
+    )
 }
 
 impl Location {
@@ -108,7 +116,9 @@ impl Location {
         // Those who read and the one who writes do not wait for each other.
         connection
             .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
-            .and_then(|()| connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())))
+            .and_then(|()| {
+                connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            })
             .map_err(about)?;
         Ok(this)
     }
@@ -116,7 +126,10 @@ impl Location {
     /// A workspace in memory, apart from all others.
     pub fn memory() -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("/dagflux-workspace-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "/dagflux-workspace-{}",
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let flags = OpenFlags::SQLITE_OPEN_CREATE;
         let keeper = connect(Path::new(&name), flags, Some(c"memdb")).map_err(told)?;
         Ok(Self::Memory(name, Mutex::new(keeper)))
@@ -133,7 +146,9 @@ impl Location {
         connection.busy_timeout(wait).map_err(told)?;
         let stop = interrupts.clone();
         let stopped = move || stop.iter().any(Interrupt::is_interrupted);
-        connection.progress_handler(INSTRUCTIONS, Some(stopped)).map_err(told)?;
+        connection
+            .progress_handler(INSTRUCTIONS, Some(stopped))
+            .map_err(told)?;
         let guard = Guard::new(&mut connection).map_err(told)?;
         Ok(Opened {
             connection,
@@ -143,7 +158,11 @@ impl Location {
     }
 }
 
-fn connect(path: &Path, more: OpenFlags, vfs: Option<&std::ffi::CStr>) -> rusqlite::Result<Connection> {
+fn connect(
+    path: &Path,
+    more: OpenFlags,
+    vfs: Option<&std::ffi::CStr>,
+) -> rusqlite::Result<Connection> {
     // One thread at a time has a connection; and a path is never a URI.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = match vfs {

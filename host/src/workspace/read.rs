@@ -146,15 +146,23 @@ impl Drop for Reader {
 }
 
 fn broken() -> Error {
-    Error::new(ErrorKind::Internal, "the reading of the workspace broke off")
-        .with_hint("report this; the workspace is as it was")
+    Error::new(
+        ErrorKind::Internal,
+        "the reading of the workspace broke off",
+    )
+    .with_hint("report this; the workspace is as it was")
 }
 
 /// The names and declared types of the columns of a result.
 pub fn described(statement: &Statement<'_>) -> Vec<(String, Option<String>)> {
     let columns = statement.columns();
     columns
-        .map(|column| (column.name().to_owned(), column.decl_type().map(str::to_owned)))
+        .map(|column| {
+            (
+                column.name().to_owned(),
+                column.decl_type().map(str::to_owned),
+            )
+        })
         .collect()
 }
 
@@ -174,7 +182,10 @@ fn read(
     let mut tell = |columns: &Columns, batch: Option<RecordBatch>| {
         let schema = columns.schema().filter(|_| !announced).cloned();
         announced |= schema.is_some();
-        let pieces = schema.map(Piece::Schema).into_iter().chain(batch.map(Piece::Batch));
+        let pieces = schema
+            .map(Piece::Schema)
+            .into_iter()
+            .chain(batch.map(Piece::Batch));
         // Where nobody listens any more, `dropped` ends it.
         pieces.for_each(|piece| drop(to.send(Ok(piece))));
     };

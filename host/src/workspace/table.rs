@@ -41,7 +41,9 @@ fn kind(text: &str) -> TableKind {
 
 /// Makes sure that a table can be named so.
 pub fn nameable(name: &str) -> Result<()> {
-    let reserved = name.get(..7).is_some_and(|text| text.eq_ignore_ascii_case("sqlite_"));
+    let reserved = name
+        .get(..7)
+        .is_some_and(|text| text.eq_ignore_ascii_case("sqlite_"));
     match name.is_empty() || name.contains('\0') || reserved {
         true => Err(Error::new(
             ErrorKind::UnsupportedStatement,
@@ -81,7 +83,13 @@ impl Table {
                 "SELECT name, type, strict FROM pragma_table_list
                  WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
                 [name],
-                |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get(2)?)),
+                |row| {
+                    Ok((
+                        row.get::<_, String>(0)?,
+                        row.get::<_, String>(1)?,
+                        row.get(2)?,
+                    ))
+                },
             )
             .optional()
             .map_err(|error| opened.guard.told(error))?;
@@ -152,7 +160,12 @@ impl Table {
         let mut places = Vec::new();
         for (at, name) in names.iter().enumerate() {
             if names.iter().take(at).any(|known| same(known, name)) {
-                fault(name, format!("there are two columns \"{name}\": give one of them another name in the query"));
+                fault(
+                    name,
+                    format!(
+                        "there are two columns \"{name}\": give one of them another name in the query"
+                    ),
+                );
                 continue;
             }
             match self.columns.iter().find(|column| same(&column.name, name)) {
@@ -167,7 +180,9 @@ impl Table {
                 )),
                 None => fault(
                     name,
-                    format!("the table has no column for \"{name}\": add it to CREATE TABLE, or leave it out of the query"),
+                    format!(
+                        "the table has no column for \"{name}\": add it to CREATE TABLE, or leave it out of the query"
+                    ),
                 ),
             }
         }
@@ -177,12 +192,17 @@ impl Table {
                 let name = &column.name;
                 fault(
                     name,
-                    format!("nothing goes into the column \"{name}\": select something under this name, or leave it out of CREATE TABLE"),
+                    format!(
+                        "nothing goes into the column \"{name}\": select something under this name, or leave it out of CREATE TABLE"
+                    ),
                 );
             }
         }
         if names.is_empty() {
-            fault("", "there are rows without columns: select at least one".to_owned());
+            fault(
+                "",
+                "there are rows without columns: select at least one".to_owned(),
+            );
         }
         match faults.is_empty() {
             true => Ok(places),
@@ -222,7 +242,12 @@ fn columns(connection: &rusqlite::Connection, table: &str) -> rusqlite::Result<V
     })?;
     let mut columns: Vec<Column> = columns.collect::<Result<_, _>>()?;
     // Alone, it is the number of the row, which is never NULL.
-    if let [key] = columns.iter_mut().filter(|column| column.primary_key.is_some()).collect::<Vec<_>>().as_mut_slice() {
+    if let [key] = columns
+        .iter_mut()
+        .filter(|column| column.primary_key.is_some())
+        .collect::<Vec<_>>()
+        .as_mut_slice()
+    {
         key.required |= key.declared.eq_ignore_ascii_case("INTEGER");
     }
     Ok(columns)

@@ -31,7 +31,7 @@
 //! |---|---|
 //! | Boolean | 0, 1 |
 //! | integers | integers; beyond 64 bits with sign, a loss where the column is not text |
-//! | floats | reals; NaN, which SQLite does not know, is a loss where the column is not text |
+//! | floats | reals, −0 as 0; NaN, which SQLite does not know, is a loss where the column is not text |
 //! | decimals | digits in a column of text; else an integer or a real of 15 digits, and what neither holds is a loss |
 //! | Date32, Date64 | `YYYY-MM-DD` |
 //! | times | `HH:MM:SS.ffffff` |
@@ -264,7 +264,10 @@ mod tests {
             ("DATE", Some(Kind::Date)),
             ("TIME", Some(Kind::Time)),
             ("datetime", Some(Kind::Timestamp { zone: false })),
-            ("timestamp with  time zone", Some(Kind::Timestamp { zone: true })),
+            (
+                "timestamp with  time zone",
+                Some(Kind::Timestamp { zone: true }),
+            ),
             ("TIMESTAMPTZ", Some(Kind::Timestamp { zone: true })),
             ("VARCHAR(20)", Some(Kind::Text)),
             ("STRING", Some(Kind::Text)),
@@ -284,8 +287,23 @@ mod tests {
     fn affinities_are_those_of_sqlite() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         for declared in [
-            "INT", "POINT", "VARCHAR(3)", "TEXT", "CLOB", "BLOB", "", "REAL", "DOUBLE", "FLOAT",
-            "NUMERIC", "DATE", "STRING", "DECIMAL_TEXT(38,2)", "JSON_TEXT", "UUID", "CHARINT",
+            "INT",
+            "POINT",
+            "VARCHAR(3)",
+            "TEXT",
+            "CLOB",
+            "BLOB",
+            "",
+            "REAL",
+            "DOUBLE",
+            "FLOAT",
+            "NUMERIC",
+            "DATE",
+            "STRING",
+            "DECIMAL_TEXT(38,2)",
+            "JSON_TEXT",
+            "UUID",
+            "CHARINT",
         ] {
             connection
                 .execute_batch(&format!(
@@ -294,7 +312,9 @@ mod tests {
                 ))
                 .unwrap();
             let types: String = connection
-                .query_row("SELECT group_concat(typeof(c)) FROM t", [], |row| row.get(0))
+                .query_row("SELECT group_concat(typeof(c)) FROM t", [], |row| {
+                    row.get(0)
+                })
                 .unwrap();
             let expected = match Affinity::of(declared) {
                 Affinity::Text => "text,text",

@@ -58,7 +58,9 @@ impl Stored<'_> {
             Self::Integer(value) => Stored::Integer(value),
             Self::Real(value) => Stored::Real(value),
             Self::Text(text) => Stored::Text(text.into_owned().into()),
-            Self::Garbled(bytes) => Stored::Text(String::from_utf8_lossy(bytes).into_owned().into()),
+            Self::Garbled(bytes) => {
+                Stored::Text(String::from_utf8_lossy(bytes).into_owned().into())
+            }
             Self::Blob(bytes) => Stored::Blob(bytes.into_owned().into()),
         }
     }
@@ -112,13 +114,21 @@ pub fn hex(bytes: &[u8]) -> String {
 pub fn hyphenated(bytes: &[u8]) -> String {
     let digits = hex(bytes);
     let part = |from: usize, to: usize| digits.get(from + 2..to + 2).unwrap_or_default();
-    let parts = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)];
+    let parts = [
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32),
+    ];
     parts.join("-")
 }
 
 fn uuid(text: &str) -> Option<[u8; 16]> {
     let digits = text.replace('-', "");
-    let hyphens = [8, 13, 18, 23].iter().all(|at| text.as_bytes().get(*at) == Some(&b'-'));
+    let hyphens = [8, 13, 18, 23]
+        .iter()
+        .all(|at| text.as_bytes().get(*at) == Some(&b'-'));
     let plain = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let number = (text.len() == 36 && hyphens && plain).then_some(digits)?;
     Some(u128::from_str_radix(&number, 16).ok()?.to_be_bytes())

@@ -55,8 +55,11 @@ impl Filling {
         opened.guard.creating(&opened.connection, create, target)?;
         opened.guard.permit(May::Anything);
         let table = Table::find(&opened, target)?.ok_or_else(|| {
-            Error::new(ErrorKind::Internal, format!("the table \"{target}\" was not created"))
-                .with_hint("report this; nothing was changed")
+            Error::new(
+                ErrorKind::Internal,
+                format!("the table \"{target}\" was not created"),
+            )
+            .with_hint("report this; nothing was changed")
         })?;
         let places = table.places(&names)?;
         let choices = choices(&options.losses, &names)?;
@@ -100,7 +103,10 @@ impl Filling {
         self.opened.uninterrupted()?;
         self.opened.guard.permit(May::Anything);
         // Where this fails, closing the connection rolls back.
-        self.opened.connection.execute_batch("COMMIT").map_err(errors::told)?;
+        self.opened
+            .connection
+            .execute_batch("COMMIT")
+            .map_err(errors::told)?;
         Ok(Written {
             rows: self.rows,
             losses: self.ledger.losses(&self.names),
@@ -132,7 +138,9 @@ impl Adding<'_> {
             let value = kept(place, *choice, value?, row, |reason, value| {
                 self.ledger.enter(at, reason, *choice, row, value);
             })?;
-            self.insert.raw_bind_parameter(at + 1, value).map_err(told)?;
+            self.insert
+                .raw_bind_parameter(at + 1, value)
+                .map_err(told)?;
         }
         let added = self.insert.raw_execute().map_err(told);
         added.map_err(|error| error.with_attribute("row", row.to_string()))?;
@@ -197,7 +205,11 @@ impl Writer {
         schema: SchemaRef,
         options: &Options,
     ) -> Result<Self> {
-        let names = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let names = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let filling = Filling::begin(opened, wait, create, target, options, |_| Ok(names))?;
         Ok(Self {
             filling: Some(filling),
@@ -211,7 +223,10 @@ impl Writer {
         let filling = self.filling.as_ref().unwrap();
         filling.opened.guard.permit(May::Anything);
         let limit = format!("PRAGMA max_page_count = {pages}");
-        let limited = filling.opened.connection.query_row(&limit, [], |row| row.get(0));
+        let limited = filling
+            .opened
+            .connection
+            .query_row(&limit, [], |row| row.get(0));
         assert_eq!(limited, Ok(pages));
     }
 
@@ -233,17 +248,29 @@ impl Writer {
         }
         let mut filling = filling.ok_or_else(over)?;
         let unreadable = |error: arrow_schema::ArrowError| {
-            Error::new(ErrorKind::Unsupported, format!("a value that has no text: {error}"))
-                .with_hint("convert the column to a plain type; nothing was written")
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("a value that has no text: {error}"),
+            )
+            .with_hint("convert the column to a plain type; nothing was written")
         };
-        let columns: Vec<ArrayRef> = batch.columns().iter().map(unpacked).collect::<Result<_, _>>().map_err(unreadable)?;
-        let columns: Vec<(&FieldRef, &dyn Array)> =
-            self.schema.fields().iter().zip(columns.iter().map(AsRef::as_ref)).collect();
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .map(unpacked)
+            .collect::<Result<_, _>>()
+            .map_err(unreadable)?;
+        let columns: Vec<(&FieldRef, &dyn Array)> = self
+            .schema
+            .fields()
+            .iter()
+            .zip(columns.iter().map(AsRef::as_ref))
+            .collect();
         let mut adding = filling.adding()?;
         for row in 0..batch.num_rows() {
-            let values = columns.iter().map(|(field, column)| {
-                encode::stored(field, *column, row).map_err(unreadable)
-            });
+            let values = columns
+                .iter()
+                .map(|(field, column)| encode::stored(field, *column, row).map_err(unreadable));
             adding.add(values)?;
         }
         drop(adding);
@@ -262,8 +289,11 @@ impl Writer {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::Cancelled, "an earlier batch failed, and all of it was rolled back")
-        .with_hint("nothing was written; open a new writer and write from the first batch on")
+    Error::new(
+        ErrorKind::Cancelled,
+        "an earlier batch failed, and all of it was rolled back",
+    )
+    .with_hint("nothing was written; open a new writer and write from the first batch on")
 }
 
 /// The values themselves, where a column has them in a dictionary or in runs.
@@ -287,10 +317,15 @@ pub fn create_as(
     // Compiled before the table is there, so that it cannot read what it adds.
     let mut filling = Filling::begin(opened, wait, create, target, options, |opened| {
         let statement = opened.guard.reading(&opened.connection, select)?;
-        Ok(described(&statement).into_iter().map(|(name, _)| name).collect())
+        Ok(described(&statement)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect())
     })?;
     let mut adding = filling.adding()?;
-    let Opened { connection, guard, .. } = adding.opened;
+    let Opened {
+        connection, guard, ..
+    } = adding.opened;
     let mut statement = guard.reading(connection, select)?;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|error| guard.told(error))? {

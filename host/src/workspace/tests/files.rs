@@ -18,16 +18,28 @@ fn a_file_keeps_its_tables() {
     let file = folder.file("work space.db");
     {
         let workspace = Workspace::open(&file).unwrap();
-        workspace.create_as("CREATE TABLE t (a INTEGER)", "SELECT 1 AS a", "t", &options()).unwrap();
+        workspace
+            .create_as(
+                "CREATE TABLE t (a INTEGER)",
+                "SELECT 1 AS a",
+                "t",
+                &options(),
+            )
+            .unwrap();
         assert_eq!(workspace.path(), Some(&file));
     }
     // Nobody has it open: it is one file, with everything in it.
-    let names: Vec<_> = std::fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let names: Vec<_> = std::fs::read_dir(&folder.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(names, ["work space.db"]);
     let workspace = Workspace::open(&file).unwrap();
     assert_eq!(tables(&workspace), ["t"]);
     let other = rusqlite::Connection::open(&file).unwrap();
-    let mode: String = other.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    let mode: String = other
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -35,10 +47,19 @@ fn a_file_keeps_its_tables() {
 fn what_is_no_workspace() {
     let folder = Folder::new();
     let text = folder.file("notes.txt");
-    std::fs::write(&text, "not a database at all, but long enough to be looked at ".repeat(50)).unwrap();
+    std::fs::write(
+        &text,
+        "not a database at all, but long enough to be looked at ".repeat(50),
+    )
+    .unwrap();
     let error = Workspace::open(&text).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(error.to_string().ends_with("notes.txt is not a SQLite database"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("notes.txt is not a SQLite database"),
+        "{error}"
+    );
     hinted(&error);
     let said = std::fs::read_to_string(&text).unwrap();
     assert!(said.starts_with("not a database"));
@@ -63,7 +84,9 @@ fn a_locked_file() {
     let folder = Folder::new();
     let file = folder.file("w.db");
     let other = rusqlite::Connection::open(&file).unwrap();
-    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE t (a)").unwrap();
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE t (a)")
+        .unwrap();
     let wait = Duration::from_millis(1);
     let error = super::super::open::Location::file(&file, wait).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
@@ -76,13 +99,21 @@ fn a_read_sees_the_state_in_which_it_began() {
     let folder = Folder::new();
     let workspace = Workspace::open(folder.file("w.db")).unwrap();
     let numbers = "WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < 5000) SELECT a FROM n";
-    workspace.create_as("CREATE TABLE t (a INTEGER)", numbers, "t", &options()).unwrap();
+    workspace
+        .create_as("CREATE TABLE t (a INTEGER)", numbers, "t", &options())
+        .unwrap();
     let small = options().with_batch(crate::BatchSize::default().with_rows(1000));
     let mut reader = workspace.read("t", &small).unwrap();
     assert_eq!(reader.next_batch().unwrap().unwrap().num_rows(), 1000);
     // A write does not wait for it, nor does it see the write.
     workspace.drop_table("t").unwrap();
-    assert_eq!(reader.by_ref().map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 4000);
+    assert_eq!(
+        reader
+            .by_ref()
+            .map(|batch| batch.unwrap().num_rows())
+            .sum::<usize>(),
+        4000
+    );
     assert_eq!(tables(&workspace), Vec::<String>::new());
 }
 
@@ -90,8 +121,13 @@ fn a_read_sees_the_state_in_which_it_began() {
 fn one_writes_at_a_time() {
     let folder = Folder::new();
     let workspace = Workspace::open(folder.file("w.db")).unwrap();
-    let rows = batch(vec![("a", Arc::new(arrow_array::Int64Array::from(vec![1])))]);
-    let mut writer = workspace.write("CREATE TABLE t (a INTEGER)", "t", rows.schema(), &options()).unwrap();
+    let rows = batch(vec![(
+        "a",
+        Arc::new(arrow_array::Int64Array::from(vec![1])),
+    )]);
+    let mut writer = workspace
+        .write("CREATE TABLE t (a INTEGER)", "t", rows.schema(), &options())
+        .unwrap();
     writer.write(&rows).unwrap();
     // Nothing of it is seen before it is whole.
     assert_eq!(tables(&workspace), Vec::<String>::new());
@@ -105,7 +141,10 @@ fn one_writes_at_a_time() {
     hinted(&error);
     // Who waits can be called back, too.
     let interrupt = Interrupt::new();
-    let (patient, waiting) = (workspace.clone(), options().with_interrupt(interrupt.clone()));
+    let (patient, waiting) = (
+        workspace.clone(),
+        options().with_interrupt(interrupt.clone()),
+    );
     let waiter = std::thread::spawn(move || other(&patient, &waiting).unwrap_err());
     std::thread::sleep(Duration::from_millis(30));
     let begun = Instant::now();
@@ -129,7 +168,9 @@ fn interrupted_queries_end() {
         let options = options().with_interrupt(interrupt.clone());
         let reader = workspace.clone();
         let reading = std::thread::spawn(move || -> Result<()> {
-            reader.query(sql, &options)?.try_for_each(|batch| batch.map(drop))
+            reader
+                .query(sql, &options)?
+                .try_for_each(|batch| batch.map(drop))
         });
         std::thread::sleep(Duration::from_millis(50));
         assert!(!reading.is_finished());

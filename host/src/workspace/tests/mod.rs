@@ -61,7 +61,9 @@ fn shop() -> Workspace {
             "lines",
         ),
     ] {
-        workspace.create_as(create, select, target, &options()).unwrap();
+        workspace
+            .create_as(create, select, target, &options())
+            .unwrap();
     }
     workspace
 }
@@ -69,7 +71,9 @@ fn shop() -> Workspace {
 /// A batch of columns that may all be NULL.
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
     )
     .unwrap()
 }

@@ -14,11 +14,23 @@ fn tables_and_columns() {
     let workspace = shop();
     let listed = workspace.tables().unwrap();
     assert_eq!(tables(&workspace), ["lines", "orders"]);
-    assert!(listed.iter().all(|table| table.schema == "main" && table.kind == TableKind::Table));
+    assert!(
+        listed
+            .iter()
+            .all(|table| table.schema == "main" && table.kind == TableKind::Table)
+    );
     let columns = workspace.columns("ORDERS").unwrap();
     let told: Vec<_> = columns
         .iter()
-        .map(|c| (c.name.as_str(), c.ordinal, c.data_type.as_str(), c.nullable, c.primary_key))
+        .map(|c| {
+            (
+                c.name.as_str(),
+                c.ordinal,
+                c.data_type.as_str(),
+                c.nullable,
+                c.primary_key,
+            )
+        })
         .collect();
     assert_eq!(
         told,
@@ -28,7 +40,11 @@ fn tables_and_columns() {
             ("total", 3, "DECIMAL(15,2)", true, None),
         ]
     );
-    assert!(columns.iter().all(|column| column.table == "orders" && column.schema == "main"));
+    assert!(
+        columns
+            .iter()
+            .all(|column| column.table == "orders" && column.schema == "main")
+    );
     let lines = workspace.columns("lines").unwrap();
     assert_eq!(lines[1].default.as_deref(), Some("'2024-01-01'"));
 }
@@ -37,9 +53,18 @@ fn tables_and_columns() {
 fn what_is_not_there() {
     let workspace = shop();
     for (error, hint) in [
-        (workspace.columns("oders").unwrap_err(), "did you mean \"orders\"?"),
-        (workspace.read("customers", &options()).unwrap_err(), "its tables are: lines, orders"),
-        (workspace.drop_table("x").unwrap_err(), "its tables are: lines, orders"),
+        (
+            workspace.columns("oders").unwrap_err(),
+            "did you mean \"orders\"?",
+        ),
+        (
+            workspace.read("customers", &options()).unwrap_err(),
+            "its tables are: lines, orders",
+        ),
+        (
+            workspace.drop_table("x").unwrap_err(),
+            "its tables are: lines, orders",
+        ),
         (
             Workspace::in_memory().unwrap().columns("x").unwrap_err(),
             "the workspace has no tables yet",
@@ -49,14 +74,30 @@ fn what_is_not_there() {
         assert_eq!(error.hint(), Some(hint));
     }
     for (sql, kind, position) in [
-        ("SELECT * FROM nothing", ErrorKind::TableNotFound, None),
-        ("SELECT * FROM orders WHERE nme = 1", ErrorKind::ColumnNotFound, Some(28)),
+        ("SELECT * FROM nowhere", ErrorKind::TableNotFound, None),
+        (
+            "SELECT * FROM orders WHERE nme = 1",
+            ErrorKind::ColumnNotFound,
+            Some(28),
+        ),
         ("SELECT 'é' FORM orders", ErrorKind::Syntax, Some(17)),
         ("SELECT (1", ErrorKind::Syntax, None),
         ("SELECT nofunction(1)", ErrorKind::Statement, Some(8)),
-        ("SELECT * FROM public.orders", ErrorKind::TableNotFound, None),
-        ("SELECT abs(-9223372036854775808)", ErrorKind::Statement, None),
-        ("SELECT * FROM orders ORDER BY 9", ErrorKind::Statement, None),
+        (
+            "SELECT * FROM public.orders",
+            ErrorKind::TableNotFound,
+            None,
+        ),
+        (
+            "SELECT abs(-9223372036854775808)",
+            ErrorKind::Statement,
+            None,
+        ),
+        (
+            "SELECT * FROM orders ORDER BY 9",
+            ErrorKind::Statement,
+            None,
+        ),
     ] {
         let error = workspace.query(sql, &options()).unwrap_err();
         assert_eq!(error.kind(), kind, "{sql}: {error}");
@@ -72,13 +113,18 @@ fn what_is_not_there() {
 fn where_types_come_from() {
     let rows = all(
         &shop(),
-        "SELECT total, total AS other, t.inner, total * 2 AS twice, id + 1 AS next, NULL AS nothing,
+        "SELECT total, total AS other, t.inner, total * 2 AS twice, id + 1 AS next, NULL AS missing,
                 x'00' AS bytes, id > 1 AS more, name || '!' AS text
          FROM orders, (SELECT total AS inner FROM orders LIMIT 1) t",
     )
     .unwrap();
     let decimal = DataType::Decimal128(15, 2);
-    let types: Vec<_> = rows.schema().fields().iter().map(|f| f.data_type().clone()).collect();
+    let types: Vec<_> = rows
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.data_type().clone())
+        .collect();
     let expected = [
         decimal.clone(),
         decimal.clone(),
@@ -99,7 +145,11 @@ fn where_types_come_from() {
 fn expressions_of_several_types() {
     for (sql, kind, texts) in [
         ("VALUES (1), (2.5), (NULL)", DataType::Float64, vec![]),
-        ("VALUES (9007199254740993), (2.5)", DataType::Utf8, vec!["9007199254740993", "2.5"]),
+        (
+            "VALUES (9007199254740993), (2.5)",
+            DataType::Utf8,
+            vec!["9007199254740993", "2.5"],
+        ),
         ("VALUES (1), ('a')", DataType::Utf8, vec!["1", "a"]),
         ("VALUES (NULL), (NULL)", DataType::Utf8, vec![]),
         ("SELECT 1 AS x WHERE 0", DataType::Utf8, vec![]),
@@ -117,12 +167,34 @@ fn expressions_of_several_types() {
     assert_eq!(error.kind(), ErrorKind::Value);
 }
 
+#[test]
+fn examined_queries() {
+    let workspace = shop();
+    let sql = "WITH big AS (SELECT * FROM orders WHERE total > 1)
+               SELECT big.total, count(*) AS n FROM big LEFT JOIN main.lines ON TRUE";
+    let examined = workspace.examine(sql).unwrap();
+    let columns = [("total", Some("DECIMAL(15,2)")), ("n", None)];
+    let columns = columns.map(|(name, declared)| (name.to_owned(), declared.map(str::to_owned)));
+    assert_eq!(examined.columns, columns);
+    assert_eq!(examined.tables, ["lines", "orders"]);
+    let error = workspace
+        .examine("DELETE FROM orders RETURNING id")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    assert_eq!(
+        workspace.examine("SELECT 1").unwrap().tables,
+        Vec::<String>::new()
+    );
+}
+
 /// A later value of another type is a loss, not another type.
 #[test]
 fn the_first_batch_tells_the_type() {
     let workspace = shop();
     let small = options().with_batch(crate::BatchSize::default().with_rows(2));
-    let mut reader = workspace.query("VALUES (1), (2), (3), ('x')", &small).unwrap();
+    let mut reader = workspace
+        .query("VALUES (1), (2), (3), ('x')", &small)
+        .unwrap();
     assert_eq!(reader.schema().field(0).data_type(), &DataType::Int64);
     assert!(reader.next_batch().unwrap().is_some());
     let error = reader.next_batch().unwrap_err();
@@ -134,7 +206,9 @@ fn the_first_batch_tells_the_type() {
 fn batches_have_their_size() {
     let workspace = shop();
     let numbers = |most: u32| {
-        format!("WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < {most}) SELECT a, hex(zeroblob(500)) AS x FROM n")
+        format!(
+            "WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < {most}) SELECT a, hex(zeroblob(500)) AS x FROM n"
+        )
     };
     let sizes = |sql: &str, options: &Options| -> Vec<usize> {
         let reader = workspace.query(sql, options).unwrap();
@@ -152,7 +226,10 @@ fn batches_have_their_size() {
     assert_eq!(sizes(&numbers(20_000), &options()), [8128, 8128, 3744]);
     let narrow = "WITH RECURSIVE n(a) AS (SELECT 1 UNION ALL SELECT a + 1 FROM n WHERE a < 70000) SELECT a FROM n";
     assert_eq!(sizes(narrow, &options()), [65_536, 4464]);
-    assert_eq!(sizes("SELECT * FROM orders WHERE id < 0", &options()), Vec::<usize>::new());
+    assert_eq!(
+        sizes("SELECT * FROM orders WHERE id < 0", &options()),
+        Vec::<usize>::new()
+    );
 }
 
 #[test]

@@ -14,7 +14,13 @@ fn read_back(field: Field, array: ArrayRef) -> (String, ArrayRef) {
     let workspace = Workspace::in_memory().unwrap();
     let declared = declaration(&field);
     let rows = single(field, array);
-    let written = write(&workspace, &create_table("t", &rows.schema()), &rows, &options()).unwrap();
+    let written = write(
+        &workspace,
+        &create_table("t", &rows.schema()),
+        &rows,
+        &options(),
+    )
+    .unwrap();
     assert_eq!(written.losses, Vec::new());
     let read = all(&workspace, "SELECT * FROM t").unwrap();
     (declared, read.column(0).clone())
@@ -28,12 +34,24 @@ fn texts(values: &[&str]) -> ArrayRef {
 fn scalars_become_the_next_wider() {
     let integers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
     let decimal = |values: Vec<i128>, p, s| -> ArrayRef {
-        Arc::new(Decimal128Array::from(values).with_precision_and_scale(p, s).unwrap())
+        Arc::new(
+            Decimal128Array::from(values)
+                .with_precision_and_scale(p, s)
+                .unwrap(),
+        )
     };
     let words: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
     let cases: Vec<(ArrayRef, &str, ArrayRef)> = vec![
-        (Arc::new(Int8Array::from(vec![i8::MIN, i8::MAX])), "BIGINT", integers(vec![-128, 127])),
-        (Arc::new(UInt32Array::from(vec![u32::MAX])), "BIGINT", integers(vec![4_294_967_295])),
+        (
+            Arc::new(Int8Array::from(vec![i8::MIN, i8::MAX])),
+            "BIGINT",
+            integers(vec![-128, 127]),
+        ),
+        (
+            Arc::new(UInt32Array::from(vec![u32::MAX])),
+            "BIGINT",
+            integers(vec![4_294_967_295]),
+        ),
         (
             Arc::new(UInt64Array::from(vec![0, u64::MAX])),
             "DECIMAL_TEXT(20,0)",
@@ -42,22 +60,51 @@ fn scalars_become_the_next_wider() {
         (
             Arc::new(Float32Array::from(vec![0.1, f32::MAX])),
             "DOUBLE",
-            Arc::new(Float64Array::from(vec![f64::from(0.1_f32), f32::MAX.into()])),
+            Arc::new(Float64Array::from(vec![
+                f64::from(0.1_f32),
+                f32::MAX.into(),
+            ])),
         ),
         (
-            Arc::new(Decimal256Array::from(vec![arrow_buffer::i256::from_i128(-12345)]).with_precision_and_scale(30, 3).unwrap()),
+            Arc::new(
+                Decimal256Array::from(vec![arrow_buffer::i256::from_i128(-12345)])
+                    .with_precision_and_scale(30, 3)
+                    .unwrap(),
+            ),
             "DECIMAL_TEXT(30,3)",
             decimal(vec![-12345], 30, 3),
         ),
         (
-            Arc::new(Decimal256Array::from(vec![arrow_buffer::i256::MAX]).with_precision_and_scale(76, 0).unwrap()),
+            Arc::new(
+                Decimal256Array::from(vec![arrow_buffer::i256::MAX])
+                    .with_precision_and_scale(76, 0)
+                    .unwrap(),
+            ),
             "TEXT",
-            texts(&["57896044618658097711785492504343953926634992332820282019728792003956564819967"]),
+            texts(&[
+                "57896044618658097711785492504343953926634992332820282019728792003956564819967",
+            ]),
         ),
-        (decimal(vec![12], 3, -2), "DECIMAL(5,0)", decimal(vec![1200], 5, 0)),
-        (Arc::new(NullArray::new(2)), "TEXT", Arc::new(StringArray::new_null(2))),
-        (Arc::new(LargeStringArray::from(vec!["é"])), "TEXT", texts(&["é"])),
-        (Arc::new(StringViewArray::from(vec!["007"])), "TEXT", texts(&["007"])),
+        (
+            decimal(vec![12], 3, -2),
+            "DECIMAL(5,0)",
+            decimal(vec![1200], 5, 0),
+        ),
+        (
+            Arc::new(NullArray::new(2)),
+            "TEXT",
+            Arc::new(StringArray::new_null(2)),
+        ),
+        (
+            Arc::new(LargeStringArray::from(vec!["é"])),
+            "TEXT",
+            texts(&["é"]),
+        ),
+        (
+            Arc::new(StringViewArray::from(vec!["007"])),
+            "TEXT",
+            texts(&["007"]),
+        ),
         (Arc::new(words), "TEXT", texts(&["a", "b", "a"])),
         (
             Arc::new(LargeBinaryArray::from(vec![&b"\0\xff"[..], b""])),
@@ -65,11 +112,17 @@ fn scalars_become_the_next_wider() {
             Arc::new(BinaryArray::from(vec![&b"\0\xff"[..], b""])),
         ),
         (
-            Arc::new(IntervalMonthDayNanoArray::from(vec![IntervalMonthDayNano::new(14, -3, 3_600_000_000_000)])),
+            Arc::new(IntervalMonthDayNanoArray::from(vec![
+                IntervalMonthDayNano::new(14, -3, 3_600_000_000_000),
+            ])),
             "TEXT",
             texts(&["14 mons -3 days 1 hours"]),
         ),
-        (Arc::new(DurationSecondArray::from(vec![90])), "TEXT", texts(&["PT90S"])),
+        (
+            Arc::new(DurationSecondArray::from(vec![90])),
+            "TEXT",
+            texts(&["PT90S"]),
+        ),
     ];
     for (array, declared, expected) in cases {
         let field = Field::new("a", array.data_type().clone(), true);
@@ -94,7 +147,11 @@ fn what_is_nested_becomes_json() {
         Field::new("real", DataType::Float64, true),
         Field::new("nan", DataType::Float64, true),
         Field::new("price", DataType::Decimal128(5, 2), true),
-        Field::new("at", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), true),
+        Field::new(
+            "at",
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            true,
+        ),
         Field::new("bytes", DataType::Binary, true),
         Field::new("big", DataType::UInt64, true),
         Field::new("text", DataType::Utf8, true),
@@ -106,7 +163,11 @@ fn what_is_nested_becomes_json() {
             Arc::new(BooleanArray::from(vec![true])),
             Arc::new(Float64Array::from(vec![1e300])),
             Arc::new(Float64Array::from(vec![f64::NAN])),
-            Arc::new(Decimal128Array::from(vec![150]).with_precision_and_scale(5, 2).unwrap()),
+            Arc::new(
+                Decimal128Array::from(vec![150])
+                    .with_precision_and_scale(5, 2)
+                    .unwrap(),
+            ),
             Arc::new(TimestampNanosecondArray::from(vec![1]).with_timezone("UTC")),
             Arc::new(BinaryArray::from(vec![&b"\xff"[..]])),
             Arc::new(UInt64Array::from(vec![u64::MAX])),
@@ -116,7 +177,10 @@ fn what_is_nested_becomes_json() {
     );
     let json = r#"{"yes":true,"real":1e300,"nan":"NaN","price":"1.50","at":"1970-01-01 00:00:00.000000001Z","bytes":"\\xff","big":18446744073709551615,"text":"\u0001\"\\é"}"#;
     for (array, expected) in [
-        (Arc::new(lists.finish()) as ArrayRef, vec![Some("[1,null]"), None, Some("[]")]),
+        (
+            Arc::new(lists.finish()) as ArrayRef,
+            vec![Some("[1,null]"), None, Some("[]")],
+        ),
         (Arc::new(maps.finish()), vec![Some(r#"{"a\"b":1}"#)]),
         (Arc::new(record), vec![Some(json)]),
     ] {
@@ -136,10 +200,22 @@ fn what_is_nested_becomes_json() {
 fn times_are_those_of_sqlite() {
     let workspace = Workspace::in_memory().unwrap();
     let rows = batch(vec![
-        ("at", Arc::new(TimestampMicrosecondArray::from(vec![1, 0, -1]))),
-        ("tz", Arc::new(TimestampMicrosecondArray::from(vec![1, 0, -1]).with_timezone("UTC"))),
+        (
+            "at",
+            Arc::new(TimestampMicrosecondArray::from(vec![1, 0, -1])),
+        ),
+        (
+            "tz",
+            Arc::new(TimestampMicrosecondArray::from(vec![1, 0, -1]).with_timezone("UTC")),
+        ),
     ]);
-    write(&workspace, &create_table("t", &rows.schema()), &rows, &options()).unwrap();
+    write(
+        &workspace,
+        &create_table("t", &rows.schema()),
+        &rows,
+        &options(),
+    )
+    .unwrap();
     let found = all(
         &workspace,
         "SELECT group_concat(datetime(at), ' ') AS at, count(*) FILTER (WHERE at > datetime('1970-01-01')) AS n,
@@ -148,13 +224,21 @@ fn times_are_those_of_sqlite() {
     )
     .unwrap();
     let text = |at: usize| arrow_cast::display::array_value_to_string(found.column(at), 0).unwrap();
-    assert_eq!(text(0), "1969-12-31 23:59:59 1970-01-01 00:00:00 1970-01-01 00:00:00");
+    assert_eq!(
+        text(0),
+        "1969-12-31 23:59:59 1970-01-01 00:00:00 1970-01-01 00:00:00"
+    );
     assert_eq!(text(1), "2");
-    assert_eq!(text(2), "1970-01-01 23:59:59 1970-01-02 00:00:00 1970-01-02 00:00:00");
+    assert_eq!(
+        text(2),
+        "1970-01-01 23:59:59 1970-01-02 00:00:00 1970-01-02 00:00:00"
+    );
     // What they give is read as what it is, and UTC without saying so.
     let select = "SELECT datetime(0, 'unixepoch') AS at, datetime(0, 'unixepoch') AS tz, date(0, 'unixepoch') AS d";
     let create = "CREATE TABLE u (at DATETIME, tz TIMESTAMPTZ, d TIMESTAMP)";
-    workspace.create_as(create, select, "u", &options()).unwrap();
+    workspace
+        .create_as(create, select, "u", &options())
+        .unwrap();
     let read = all(&workspace, "SELECT * FROM u").unwrap();
     let zero = TimestampMicrosecondArray::from(vec![0]);
     let expected: [ArrayRef; 3] = [

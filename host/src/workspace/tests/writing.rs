@@ -8,7 +8,10 @@ use crate::error::{ErrorKind, Fault};
 fn numbers() -> RecordBatch {
     batch(vec![
         ("id", Arc::new(Int64Array::from(vec![1, 2, 3]))),
-        ("name", Arc::new(StringArray::from(vec![Some("a"), None, Some("c")]))),
+        (
+            "name",
+            Arc::new(StringArray::from(vec![Some("a"), None, Some("c")])),
+        ),
     ])
 }
 
@@ -18,7 +21,9 @@ const CREATE: &str = "CREATE TABLE t (ID INTEGER PRIMARY KEY, \"Name\" TEXT)";
 fn rows_are_written() {
     let workspace = shop();
     let rows = numbers();
-    let mut writer = workspace.write(CREATE, "T", rows.schema(), &options()).unwrap();
+    let mut writer = workspace
+        .write(CREATE, "T", rows.schema(), &options())
+        .unwrap();
     writer.write(&rows.slice(0, 2)).unwrap();
     writer.write(&rows.slice(2, 0)).unwrap();
     writer.write(&rows.slice(2, 1)).unwrap();
@@ -33,7 +38,9 @@ fn rows_are_written() {
 #[test]
 fn a_table_without_rows() {
     let workspace = shop();
-    let writer = workspace.write(CREATE, "t", numbers().schema(), &options()).unwrap();
+    let writer = workspace
+        .write(CREATE, "t", numbers().schema(), &options())
+        .unwrap();
     assert_eq!(writer.finish().unwrap().rows, 0);
     assert_eq!(tables(&workspace), ["lines", "orders", "t"]);
 }
@@ -41,7 +48,9 @@ fn a_table_without_rows() {
 #[test]
 fn a_dropped_writer_leaves_nothing() {
     let workspace = shop();
-    let mut writer = workspace.write(CREATE, "t", numbers().schema(), &options()).unwrap();
+    let mut writer = workspace
+        .write(CREATE, "t", numbers().schema(), &options())
+        .unwrap();
     writer.write(&numbers()).unwrap();
     drop(writer);
     assert_eq!(tables(&workspace), ["lines", "orders"]);
@@ -54,15 +63,22 @@ fn a_failed_write_leaves_nothing() {
         ("id", Arc::new(Int64Array::from(vec![7, 8, 7]))),
         ("name", Arc::new(StringArray::from(vec!["a", "b", "c"]))),
     ]);
-    let mut writer = workspace.write(CREATE, "t", twice.schema(), &options()).unwrap();
+    let mut writer = workspace
+        .write(CREATE, "t", twice.schema(), &options())
+        .unwrap();
     let error = writer.write(&twice).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Constraint);
     assert!(error.attributes().contains(&("row".into(), "3".into())));
     hinted(&error);
     // It is over at once, not only when the writer goes.
     assert_eq!(tables(&workspace), ["lines", "orders"]);
-    workspace.create_as("CREATE TABLE u (a)", "SELECT 1 AS a", "u", &options()).unwrap();
-    for error in [writer.write(&twice).unwrap_err(), writer.finish().unwrap_err()] {
+    workspace
+        .create_as("CREATE TABLE u (a)", "SELECT 1 AS a", "u", &options())
+        .unwrap();
+    for error in [
+        writer.write(&twice).unwrap_err(),
+        writer.finish().unwrap_err(),
+    ] {
         assert_eq!(error.kind(), ErrorKind::Cancelled);
         hinted(&error);
     }
@@ -72,9 +88,14 @@ fn a_failed_write_leaves_nothing() {
 #[test]
 fn a_batch_of_another_schema() {
     let workspace = shop();
-    let mut writer = workspace.write(CREATE, "t", numbers().schema(), &options()).unwrap();
+    let mut writer = workspace
+        .write(CREATE, "t", numbers().schema(), &options())
+        .unwrap();
     let other = numbers().project(&[0]).unwrap();
-    assert_eq!(writer.write(&other).unwrap_err().kind(), ErrorKind::SchemaMismatch);
+    assert_eq!(
+        writer.write(&other).unwrap_err().kind(),
+        ErrorKind::SchemaMismatch
+    );
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::Cancelled);
     assert_eq!(tables(&workspace), ["lines", "orders"]);
 }
@@ -85,7 +106,9 @@ fn a_full_disk_leaves_nothing() {
     let folder = Folder::new();
     let workspace = Workspace::open(folder.file("w.db")).unwrap();
     let rows = numbers();
-    let mut writer = workspace.write(CREATE, "t", rows.schema(), &options()).unwrap();
+    let mut writer = workspace
+        .write(CREATE, "t", rows.schema(), &options())
+        .unwrap();
     writer.limit_pages(3);
     let long = "x".repeat(100_000);
     let rows = batch(vec![
@@ -103,18 +126,41 @@ fn names_that_are_taken_or_reserved() {
     let workspace = shop();
     let select = "SELECT 1 AS id";
     for (create, target, kind) in [
-        ("CREATE TABLE orders (id INTEGER)", "orders", ErrorKind::AlreadyExists),
-        ("CREATE TABLE IF NOT EXISTS orders (id INTEGER)", "ORDERS", ErrorKind::AlreadyExists),
-        ("CREATE TABLE sqlite_x (id INTEGER)", "sqlite_x", ErrorKind::UnsupportedStatement),
-        ("CREATE TABLE \"\" (id INTEGER)", "", ErrorKind::UnsupportedStatement),
+        (
+            "CREATE TABLE orders (id INTEGER)",
+            "orders",
+            ErrorKind::AlreadyExists,
+        ),
+        (
+            "CREATE TABLE IF NOT EXISTS orders (id INTEGER)",
+            "ORDERS",
+            ErrorKind::AlreadyExists,
+        ),
+        (
+            "CREATE TABLE sqlite_x (id INTEGER)",
+            "sqlite_x",
+            ErrorKind::UnsupportedStatement,
+        ),
+        (
+            "CREATE TABLE \"\" (id INTEGER)",
+            "",
+            ErrorKind::UnsupportedStatement,
+        ),
     ] {
-        let error = workspace.create_as(create, select, target, &options()).unwrap_err();
+        let error = workspace
+            .create_as(create, select, target, &options())
+            .unwrap_err();
         assert_eq!(error.kind(), kind, "{create}");
         hinted(&error);
     }
-    assert_eq!(all(&workspace, "SELECT * FROM orders").unwrap().num_rows(), 2);
+    assert_eq!(
+        all(&workspace, "SELECT * FROM orders").unwrap().num_rows(),
+        2
+    );
     let create = "CREATE TABLE IF NOT EXISTS main.\"o'x\"\"y\" (id INTEGER)";
-    workspace.create_as(create, select, "o'x\"y", &options()).unwrap();
+    workspace
+        .create_as(create, select, "o'x\"y", &options())
+        .unwrap();
     assert_eq!(workspace.read("o'x\"y", &options()).unwrap().count(), 1);
     let error = workspace.drop_table("sqlite_master").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedStatement);
@@ -130,16 +176,25 @@ fn columns_that_do_not_fit() {
         ("sum", Arc::new(Int64Array::from(vec![1]))),
         ("extra", Arc::new(Int64Array::from(vec![1]))),
     ]);
-    let create = "CREATE TABLE t (key INTEGER PRIMARY KEY, id INTEGER, missing TEXT, also TEXT NOT NULL,
+    let create =
+        "CREATE TABLE t (key INTEGER PRIMARY KEY, id INTEGER, missing TEXT, also TEXT NOT NULL,
                   given TEXT DEFAULT 'x', sum INTEGER AS (id + 1))";
-    let error = workspace.write(create, "t", rows.schema(), &options()).unwrap_err();
+    let error = workspace
+        .write(create, "t", rows.schema(), &options())
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
     hinted(&error);
-    let fields: Vec<_> = error.faults().iter().map(|fault: &Fault| fault.field.as_str()).collect();
+    let fields: Vec<_> = error
+        .faults()
+        .iter()
+        .map(|fault: &Fault| fault.field.as_str())
+        .collect();
     assert_eq!(fields, ["ID", "sum", "extra", "missing", "also"]);
     assert_eq!(tables(&workspace), ["lines", "orders"]);
     let create = "CREATE TABLE t (key INTEGER PRIMARY KEY AUTOINCREMENT, given TEXT DEFAULT 'x', a INTEGER UNIQUE)";
-    workspace.create_as(create, "SELECT 5 AS a", "t", &options()).unwrap();
+    workspace
+        .create_as(create, "SELECT 5 AS a", "t", &options())
+        .unwrap();
     let rows = all(&workspace, "SELECT * FROM t").unwrap();
     assert_eq!(rows.num_columns(), 3);
 }
@@ -151,7 +206,9 @@ fn tables_of_tables() {
     let create = "CREATE TABLE sums (day DATE, total DECIMAL(15,2), n BIGINT, avg DOUBLE)";
     let select = "SELECT '2024-02-29' AS day, sum(total) AS total, count(*) AS N, avg(total) AS avg
                   FROM (SELECT 0.1 AS total UNION ALL SELECT 0.2)";
-    let written = workspace.create_as(create, select, "sums", &options()).unwrap();
+    let written = workspace
+        .create_as(create, select, "sums", &options())
+        .unwrap();
     assert_eq!(written.rows, 1);
     let rows = all(&workspace, "SELECT * FROM sums").unwrap();
     let expected = "[2024-02-29] [0.30] [2]";
@@ -166,7 +223,9 @@ fn tables_of_tables() {
     // A value that would not be read back is told now, with what to do.
     let select = "SELECT NULL AS day, sum(id) / 7.0 AS total, 1 AS n, 1 AS avg FROM orders";
     let again = create.replace("sums", "t");
-    let error = workspace.create_as(&again, select, "t", &options()).unwrap_err();
+    let error = workspace
+        .create_as(&again, select, "t", &options())
+        .unwrap_err();
     let said = "row 1, column \"total\", declared DECIMAL(15,2): \
                 not exactly a DECIMAL(15,2): \"0.42857142857142855\"";
     assert_eq!(error.to_string(), said);
@@ -185,5 +244,8 @@ fn numbers_in_columns_of_text() {
     write(&workspace, "CREATE TABLE t (a TEXT)", &rows, &options()).unwrap();
     let found = all(&workspace, "SELECT a FROM t").unwrap();
     let expected = StringArray::from(vec!["0.1", "1e300", "NaN", "5.0"]);
-    assert_eq!(found.column(0).as_ref(), &expected as &dyn arrow_array::Array);
+    assert_eq!(
+        found.column(0).as_ref(),
+        &expected as &dyn arrow_array::Array
+    );
 }
