@@ -3,6 +3,7 @@
 use rusqlite::ErrorCode;
 
 use super::losses::{Reason, cut};
+use super::numbers;
 use super::values::Place;
 use crate::error::{Error, ErrorKind};
 
@@ -130,6 +131,16 @@ pub fn misfit(place: &Place, row: u64, reason: &Reason, value: &str) -> Error {
         declared => format!(", declared {declared}"),
     };
     let shown = cut(value);
+    let hint = match numbers::is_number(value) {
+        true => {
+            "round it in the query, declare the column DECIMAL_TEXT(p,s) or TEXT, which keep all \
+             digits, or choose null or text for such values"
+        }
+        false => {
+            "convert it in the query (CAST), declare the column with a type that holds it, or \
+             choose null or text for such values"
+        }
+    };
     Error::new(
         ErrorKind::Value,
         format!(
@@ -137,10 +148,7 @@ pub fn misfit(place: &Place, row: u64, reason: &Reason, value: &str) -> Error {
             place.name
         ),
     )
-    .with_hint(
-        "convert it in the query (CAST, round), declare the column with a type that holds it, or \
-         choose null or text for such values",
-    )
+    .with_hint(hint)
     .with_attribute("column", &place.name)
     .with_attribute("row", row.to_string())
     .with_attribute("value", shown)

@@ -5,6 +5,7 @@
 //! it, and again when it compiles it anew; and connections have neither triggers nor attached
 //! databases, nor text in double quotes (see `open`).
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
@@ -40,6 +41,8 @@ struct State {
     refused: Option<(String, bool)>,
     /// Whether the statement would create the table that it may.
     creates: bool,
+    /// The tables that it would read.
+    reads: BTreeSet<String>,
 }
 
 impl Guard {
@@ -49,6 +52,7 @@ impl Guard {
             may: May::Anything,
             refused: None,
             creates: false,
+            reads: BTreeSet::new(),
         })));
         let asked = guard.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| {
@@ -68,8 +72,14 @@ impl Guard {
                 may,
                 refused: None,
                 creates: false,
+                reads: BTreeSet::new(),
             }
         });
+    }
+
+    /// The tables that the statement reads which was compiled last.
+    pub fn reads(&self) -> Vec<String> {
+        self.with(|state| state.reads.iter().cloned().collect())
     }
 
     /// What a failure means, if the guard was the cause or if not.
@@ -140,7 +150,10 @@ fn decide(state: &mut State, context: &AuthContext<'_>) -> Authorization {
     let allowed = match (&state.may, context.action) {
         (May::Anything, _) => true,
         (_, AuthAction::Function { function_name }) => !forbidden(function_name),
-        (_, AuthAction::Read { .. }) => here,
+        (_, AuthAction::Read { table_name, .. }) => {
+            state.reads.insert(table_name.to_owned());
+            here
+        }
         (May::Create(target), AuthAction::CreateTable { table_name }) => {
             let creates = here && table_name.eq_ignore_ascii_case(target);
             state.creates |= creates;
@@ -171,7 +184,10 @@ fn decide(state: &mut State, context: &AuthContext<'_>) -> Authorization {
         return Authorization::Allow;
     }
     if state.refused.is_none() {
-        state.refused = Some(what(&context.action));
+        state.refused = Some(match context.action {
+            AuthAction::Select if state.creates => ("CREATE TABLE AS".to_owned(), true),
+            action => what(&action),
+        });
     }
     Authorization::Deny
 }
@@ -194,7 +210,7 @@ fn what(action: &AuthAction<'_>) -> (String, bool) {
         Delete { table_name } => return (format!("DELETE FROM \"{table_name}\""), true),
         DropTable { table_name } => return (format!("DROP TABLE \"{table_name}\""), true),
         AlterTable { table_name, .. } => return (format!("ALTER TABLE \"{table_name}\""), true),
-        Select | Recursive => ("CREATE TABLE AS", true),
+        Select | Recursive => ("a query", false),
         CreateTempTable { .. } => ("CREATE TEMPORARY TABLE", true),
         CreateIndex { .. } | CreateTempIndex { .. } => ("CREATE INDEX", true),
         CreateTrigger { .. } | CreateTempTrigger { .. } => ("CREATE TRIGGER", true),

@@ -54,7 +54,7 @@ use std::time::Duration;
 
 use arrow_schema::SchemaRef;
 
-pub use options::{Interrupt, Options, Written};
+pub use options::{Examined, Interrupt, Options, Written};
 pub use read::Reader;
 pub use write::Writer;
 
@@ -148,6 +148,20 @@ impl Workspace {
         let read_only = opened.connection.pragma_update(None, "query_only", true);
         read_only.map_err(|error| opened.guard.told(error))?;
         Reader::begin(opened, sql.to_owned(), options.clone(), dropped)
+    }
+
+    /// Looks at one statement that reads, and does not run it.
+    ///
+    /// # Errors
+    ///
+    /// As [`query`](Self::query), as far as they show before the first row.
+    pub fn examine(&self, sql: &str) -> Result<Examined> {
+        let opened = self.connect(&Interrupt::new())?;
+        let statement = opened.guard.reading(&opened.connection, sql)?;
+        Ok(Examined {
+            columns: read::described(&statement),
+            tables: opened.guard.reads(),
+        })
     }
 
     /// Reads all of a table or view.

@@ -80,6 +80,17 @@ impl Interrupt {
     }
 }
 
+/// What a query is, told without running it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Examined {
+    /// The columns of its result, and the types that they were declared with; an expression has
+    /// none.
+    pub columns: Vec<(String, Option<String>)>,
+    /// The tables and views it reads, and the tables that those views read, by name.
+    pub tables: Vec<String>,
+}
+
 /// What a write did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]

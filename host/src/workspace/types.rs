@@ -31,7 +31,7 @@
 //! |---|---|
 //! | Boolean | 0, 1 |
 //! | integers | integers; beyond 64 bits with sign, a loss where the column is not text |
-//! | floats | reals; NaN, which SQLite does not know, is a loss where the column is not text |
+//! | floats | reals, −0 as 0; NaN, which SQLite does not know, is a loss where the column is not text |
 //! | decimals | digits in a column of text; else an integer or a real of 15 digits, and what neither holds is a loss |
 //! | Date32, Date64 | `YYYY-MM-DD` |
 //! | times | `HH:MM:SS.ffffff` |

@@ -43,10 +43,10 @@ fn what_reads_only_reads() {
         ),
         (
             "CREATE TRIGGER x AFTER INSERT ON orders BEGIN DELETE FROM lines",
-            Syntax,
+            ReadOnly,
         ),
         ("CREATE VIRTUAL TABLE x USING fts5(a)", ReadOnly),
-        ("REINDEX orders", ReadOnly),
+        ("REINDEX orders", Unsupported),
         ("ANALYZE", ReadOnly),
         ("ATTACH ':memory:' AS x", Unsupported),
         ("DETACH main", Unsupported),
@@ -105,7 +105,7 @@ fn what_reads_only_reads() {
 /// Each is refused as what creates the table `t`, and nothing is other than before.
 #[test]
 fn what_creates_only_creates_its_table() {
-    use ErrorKind::{Syntax, UnsupportedStatement as Unsupported};
+    use ErrorKind::{Statement, Syntax, UnsupportedStatement as Unsupported};
     let folder = Folder::new();
     let file = folder.file("elsewhere.db");
     let elsewhere = file.to_str().unwrap();
@@ -131,7 +131,7 @@ fn what_creates_only_creates_its_table() {
         ("CREATE INDEX t ON orders (name)", Unsupported),
         (
             "CREATE TRIGGER t AFTER INSERT ON orders BEGIN SELECT 1",
-            Syntax,
+            Unsupported,
         ),
         ("CREATE TABLE t (a INTEGER); DROP TABLE orders", Unsupported),
         (
@@ -146,7 +146,8 @@ fn what_creates_only_creates_its_table() {
             "CREATE TABLE t (a INTEGER, b DEFAULT (load_extension('x')))",
             Unsupported,
         ),
-        ("CREATE TABLE t (a INTEGER DEFAULT (?1))", Unsupported),
+        ("CREATE TABLE t (a INTEGER DEFAULT (?1))", Statement),
+        ("CREATE TABLE t (a INTEGER DEFAULT ((SELECT 1)))", Statement),
         ("EXPLAIN CREATE TABLE t (a INTEGER)", Unsupported),
         ("DROP TABLE orders", Unsupported),
         ("DELETE FROM orders", Unsupported),
@@ -156,10 +157,10 @@ fn what_creates_only_creates_its_table() {
         ("SELECT 1 AS a", Unsupported),
         ("PRAGMA query_only = 0", Unsupported),
         ("PRAGMA writable_schema = 1", Unsupported),
-        ("UPDATE sqlite_master SET sql = 'x'", Unsupported),
+        ("UPDATE sqlite_master SET sql = 'x'", Statement),
         (
             "INSERT INTO sqlite_master VALUES ('table', 't', 't', 0, 'CREATE TABLE t (a)')",
-            Unsupported,
+            Statement,
         ),
         ("COMMIT", Unsupported),
         ("ROLLBACK", Unsupported),
@@ -239,23 +240,76 @@ fn no_constraint_drops_rows() {
     }
 }
 
-/// A trigger that another program left in the file does not run.
+/// What another program left in the file is read and left alone.
 #[test]
-fn triggers_of_others_are_quiet() {
+fn views_of_others() {
     let folder = Folder::new();
     let file = folder.file("w.db");
     let other = rusqlite::Connection::open(&file).unwrap();
-    let sql = "CREATE TABLE a (x); CREATE TABLE log (x);
-               CREATE VIEW v AS SELECT 1 AS x;
-               CREATE TRIGGER t INSTEAD OF INSERT ON v BEGIN INSERT INTO log VALUES (1); END";
+    let sql =
+        "CREATE TABLE a (x); INSERT INTO a VALUES (1); CREATE VIEW v AS SELECT x + 1 AS x FROM a";
     other.execute_batch(sql).unwrap();
     drop(other);
     let workspace = Workspace::open(&file).unwrap();
-    assert_eq!(tables(&workspace), ["a", "log", "v"]);
+    assert_eq!(tables(&workspace), ["a", "v"]);
+    assert_eq!(workspace.read("v", &options()).unwrap().count(), 1);
     let error = workspace.drop_table("v").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnsupportedStatement);
+    hinted(&error);
     workspace.drop_table("a").unwrap();
-    assert_eq!(all(&workspace, "SELECT * FROM log").unwrap().num_rows(), 0);
+    let error = workspace.read("v", &options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TableNotFound, "{error}");
+}
+
+/// What a refusal says is what was written.
+#[test]
+fn refusals_name_what_they_refuse() {
+    let workspace = shop();
+    for (create, said) in [
+        (
+            "CREATE TABLE t AS SELECT 1 AS a",
+            "CREATE TABLE AS is not permitted here",
+        ),
+        ("SELECT 1 AS a", "a query is not permitted here"),
+        (
+            "CREATE TABLE u (a)",
+            "CREATE TABLE \"u\" is not permitted here",
+        ),
+        (
+            "PRAGMA user_version = 1",
+            "PRAGMA user_version is not permitted here",
+        ),
+        (
+            "VACUUM",
+            "a statement that creates no table is not permitted here",
+        ),
+        (
+            "DROP TABLE orders",
+            "DELETE FROM \"sqlite_master\" is not permitted here",
+        ),
+    ] {
+        let error = workspace
+            .create_as(create, "SELECT 1 AS a", "t", &options())
+            .unwrap_err();
+        assert_eq!(error.to_string(), said, "{create}");
+        assert!(
+            error
+                .hint()
+                .is_some_and(|hint| hint.starts_with("write one CREATE TABLE \"t\""))
+        );
+    }
+    let error = workspace
+        .query("SELECT load_extension('x')", &options())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the function load_extension is not permitted here"
+    );
+    assert!(
+        error
+            .hint()
+            .is_some_and(|hint| hint.starts_with("write one SELECT"))
+    );
 }
 
 /// A misspelt column in double quotes is not text.

@@ -74,7 +74,7 @@ fn what_is_not_there() {
         assert_eq!(error.hint(), Some(hint));
     }
     for (sql, kind, position) in [
-        ("SELECT * FROM nothing", ErrorKind::TableNotFound, None),
+        ("SELECT * FROM nowhere", ErrorKind::TableNotFound, None),
         (
             "SELECT * FROM orders WHERE nme = 1",
             ErrorKind::ColumnNotFound,
@@ -113,7 +113,7 @@ fn what_is_not_there() {
 fn where_types_come_from() {
     let rows = all(
         &shop(),
-        "SELECT total, total AS other, t.inner, total * 2 AS twice, id + 1 AS next, NULL AS nothing,
+        "SELECT total, total AS other, t.inner, total * 2 AS twice, id + 1 AS next, NULL AS missing,
                 x'00' AS bytes, id > 1 AS more, name || '!' AS text
          FROM orders, (SELECT total AS inner FROM orders LIMIT 1) t",
     )
@@ -165,6 +165,26 @@ fn expressions_of_several_types() {
     // Bytes are no text.
     let error = all(&shop(), "VALUES (x'00'), (1)").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Value);
+}
+
+#[test]
+fn examined_queries() {
+    let workspace = shop();
+    let sql = "WITH big AS (SELECT * FROM orders WHERE total > 1)
+               SELECT big.total, count(*) AS n FROM big LEFT JOIN main.lines ON TRUE";
+    let examined = workspace.examine(sql).unwrap();
+    let columns = [("total", Some("DECIMAL(15,2)")), ("n", None)];
+    let columns = columns.map(|(name, declared)| (name.to_owned(), declared.map(str::to_owned)));
+    assert_eq!(examined.columns, columns);
+    assert_eq!(examined.tables, ["lines", "orders"]);
+    let error = workspace
+        .examine("DELETE FROM orders RETURNING id")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ReadOnly);
+    assert_eq!(
+        workspace.examine("SELECT 1").unwrap().tables,
+        Vec::<String>::new()
+    );
 }
 
 /// A later value of another type is a loss, not another type.
