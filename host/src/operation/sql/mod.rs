@@ -8,6 +8,7 @@ mod condition;
 mod definition;
 mod gather;
 mod lexer;
+mod plain;
 mod statement;
 
 use sqlparser::dialect as parsers;
@@ -164,7 +165,7 @@ impl Reading<'_> {
 pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
     let tokens = lexer::tokens(dialect, text);
     let parsed = match text.len() {
-        0..=LONGEST => parse(dialect, text),
+        0..=LONGEST => parse(dialect, &plain::plain(dialect, text, &tokens)),
         _ => Err(Unread::new(format!(
             "it is longer than {} KiB",
             LONGEST / 1024
