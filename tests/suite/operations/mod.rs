@@ -2,6 +2,7 @@
 
 mod in_place;
 mod join;
+mod review;
 mod tpch;
 mod transform;
 

@@ -16,6 +16,11 @@ pub struct Context {
     pub target: Option<Declared>,
     /// The columns of the table that a query fills somewhere else; empty if they are not known.
     pub filled: Vec<String>,
+    /// Whether the server has looked at the expressions of a definition, and found no function in them
+    /// that does more than compute a value.
+    pub(super) expressions_looked_at: bool,
+    /// Whether the operation is not run before the server has looked at the functions of a statement.
+    pub(super) functions_wait: bool,
     /// Columns that earlier statements of the operation add, rename or change, so that the server
     /// does not know them yet as they will be.
     pub pending: Vec<String>,
@@ -60,6 +65,8 @@ impl Context {
             sources: Vec::new(),
             target: None,
             filled: Vec::new(),
+            expressions_looked_at: false,
+            functions_wait: false,
             pending: Vec::new(),
         })
     }

@@ -6,65 +6,70 @@
 use crate::operation::sql::Dialect;
 use crate::types::TableName;
 
-/// Those that change something, reach beyond the database, wait, or run a text as SQL.
-const HAZARDS: &[&str] = &[
-    // PostgreSQL: sequences, settings, large objects, waiting.
-    "currval",
-    "lastval",
-    "nextval",
-    "setval",
-    "set_config",
-    "lowrite",
-    "loread",
-    "pg_sleep",
-    // PostgreSQL: run a text as SQL, or read tables that it names.
-    "cursor_to_xml",
-    "cursor_to_xmlschema",
-    "database_to_xml",
-    "database_to_xml_and_xmlschema",
-    "database_to_xmlschema",
-    "query_to_xml",
-    "query_to_xml_and_xmlschema",
-    "query_to_xmlschema",
-    "schema_to_xml",
-    "schema_to_xml_and_xmlschema",
-    "schema_to_xmlschema",
-    "table_to_xml",
-    "table_to_xml_and_xmlschema",
-    "table_to_xmlschema",
-    "ts_rewrite",
-    "ts_stat",
+/// Those of PostgreSQL that change something, reach beyond the database, wait, run a text as SQL, or
+/// read tables that they are told by name. Beside them, all that begin with `pg_`.
+const POSTGRES: &[&str] = &[
     "connectby",
     "crosstab",
     "crosstab2",
     "crosstab3",
     "crosstab4",
     "crosstabn",
+    "currval",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "database_to_xmlschema",
+    "lastval",
+    "loread",
+    "lowrite",
+    "nextval",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "schema_to_xmlschema",
+    "set_config",
+    "setval",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "table_to_xmlschema",
+    "ts_rewrite",
+    "ts_stat",
     "xpath_table",
-    // SQLite.
-    "edit",
-    "load_extension",
-    "readfile",
-    "writefile",
-    "fts3_tokenizer",
-    "sqlite_dbpage",
-    // MySQL, SQL Server, Snowflake.
-    "benchmark",
-    "get_lock",
-    "load_file",
-    "release_lock",
-    "sleep",
-    "openquery",
-    "openrowset",
-    "opendatasource",
-    "openxml",
-    "result_scan",
-    "system$cancel_query",
-    "system$wait",
 ];
 
 /// Beginnings of such names.
-const HAZARDOUS: &[&str] = &["dblink", "lo_", "xp_", "sp_", "system$", "binary_upgrade_"];
+const POSTGRES_BEGINNINGS: &[&str] = &["binary_upgrade_", "dblink", "lo_"];
+
+const SQLITE: &[&str] = &[
+    "edit",
+    "fts3_tokenizer",
+    "load_extension",
+    "readfile",
+    "sqlite_dbpage",
+    "writefile",
+];
+
+/// Of MySQL, SQL Server, BigQuery and Snowflake.
+const OTHERS: &[&str] = &[
+    "benchmark",
+    "external_query",
+    "get_lock",
+    "load_file",
+    "opendatasource",
+    "openquery",
+    "openrowset",
+    "openxml",
+    "release_all_locks",
+    "release_lock",
+    "result_scan",
+    "sleep",
+];
+
+const OTHER_BEGINNINGS: &[&str] = &["sp_", "system$", "xp_"];
 
 /// Of those that begin with `pg_`, the ones that only tell something of their arguments.
 const HARMLESS_OF_SERVER: &[&str] = &[
@@ -270,16 +275,20 @@ pub(super) fn plain(function: &TableName) -> TableName {
 /// Whether a function is known to do more than compute a value, whatever is called like it.
 pub(super) fn is_hazard(dialect: Dialect, function: &TableName) -> bool {
     let name = function.name.to_ascii_lowercase();
+    let (names, beginnings): (&[&str], &[&str]) = match dialect {
+        Dialect::Postgres | Dialect::Redshift => (POSTGRES, POSTGRES_BEGINNINGS),
+        Dialect::Sqlite => (SQLITE, &[]),
+        _ => (OTHERS, OTHER_BEGINNINGS),
+    };
     let of_server = matches!(dialect, Dialect::Postgres | Dialect::Redshift)
         && name.starts_with("pg_")
         && !HARMLESS_OF_SERVER.contains(&&*name);
-    of_server
-        || HAZARDS.contains(&&*name)
-        || HAZARDOUS.iter().any(|begins| name.starts_with(begins))
+    of_server || names.contains(&&*name) || beginnings.iter().any(|begins| name.starts_with(begins))
 }
 
 /// Whether a function is known to compute a value and nothing else.
 pub(super) fn is_known(function: &TableName) -> bool {
     let name = function.name.to_ascii_lowercase();
-    plain(function).schema.is_none() && KNOWN.contains(&&*name)
+    let known = KNOWN.contains(&&*name) || HARMLESS_OF_SERVER.contains(&&*name);
+    known && plain(function).schema.is_none()
 }

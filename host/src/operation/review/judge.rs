@@ -5,7 +5,7 @@ use super::functions;
 use super::server::Answer;
 use super::{Finding, Position, Rule, Severity, Slot, definition, server, text};
 use crate::error::Error;
-use crate::operation::sql::{self, Reading};
+use crate::operation::sql::{self, Dialect, Reading};
 use crate::types::{Access, Examination, TableName};
 
 /// Looks at one statement: at its text, and at what the server says of it, if it was asked.
@@ -53,6 +53,8 @@ impl<'j> Judging<'j> {
             Ok(facts) => {
                 text::kind(self, facts);
                 text::parts(self, facts);
+                text::tables(self, facts, answer);
+                text::functions(self, facts, answer);
                 definition::judge(self, facts);
                 if !matches!(answer, Answer::Planned(_)) {
                     text::columns(self, facts);
@@ -72,7 +74,7 @@ impl<'j> Judging<'j> {
                     }
                     // The server says what is wrong with it.
                     Answer::Refused(_) => {}
-                    Answer::Unplanned | Answer::None => {
+                    Answer::Unplanned(_) | Answer::Unable | Answer::None => {
                         let position = unread
                             .position
                             .map(|(line, column)| Position { line, column });
@@ -134,16 +136,52 @@ impl<'j> Judging<'j> {
         Some(Position { line, column })
     }
 
+    /// Where a name is written first.
+    fn place_of(&self, name: &str) -> Option<Position> {
+        let dialect = self.context.dialect;
+        let mut tokens = self.reading.tokens.iter();
+        let token = tokens.find(|token| {
+            let written = dialect.name_of(token);
+            written.is_some_and(|written| dialect.is_same(&written, name))
+        })?;
+        self.place(token.at)
+    }
+
+    /// The table that a name without a schema stands for, if it is the server's own.
+    fn resolved(&self, table: &TableName) -> TableName {
+        let postgres = matches!(self.context.dialect, Dialect::Postgres | Dialect::Redshift);
+        match &table.schema {
+            None if postgres && is_system(table) => {
+                TableName::in_schema("pg_catalog", table.name.clone())
+            }
+            _ => table.clone(),
+        }
+    }
+
     /// Whether a table may be touched like this.
     pub(super) fn touch(&mut self, table: &TableName, access: Access) {
+        let table = &self.resolved(table);
         let told = self.context.told(table);
+        let place = self.place_of(&table.name);
         let writes = !matches!(access, Access::Read | Access::Lock);
         if writes {
             let own = self.context.is_target(table);
-            let place = matches!(self.slot, Slot::Create | Slot::Insert | Slot::Change);
-            match (place, own) {
-                (true, true) => {}
-                (true, false) => {
+            let may = match self.slot {
+                Slot::Create | Slot::Insert => access == Access::Insert,
+                Slot::Change => matches!(access, Access::Update | Access::Delete),
+                Slot::Select | Slot::Preview => false,
+            };
+            let reads = matches!(self.slot, Slot::Select | Slot::Preview);
+            match (reads, own) {
+                (false, true) if may => {}
+                (false, true) => self.find_at(
+                    Severity::Error,
+                    Rule::StatementKind,
+                    place,
+                    format!("what it does with `{told}` is not what its place is for"),
+                    text::wanted(self.slot),
+                ),
+                (false, false) => {
                     let target = match &self.context.target {
                         Some(target) => format!(
                             "change `{}` and nothing else",
@@ -152,11 +190,18 @@ impl<'j> Judging<'j> {
                         None => "change nothing".to_owned(),
                     };
                     let message = format!("it changes `{told}`, which is not its target");
-                    self.find(Severity::Error, Rule::WritesOutsideTarget, message, target);
+                    self.find_at(
+                        Severity::Error,
+                        Rule::WritesOutsideTarget,
+                        place,
+                        message,
+                        target,
+                    );
                 }
-                (false, _) => self.find(
+                (true, _) => self.find_at(
                     Severity::Error,
                     Rule::WritesOutsideTarget,
+                    place,
                     format!("it changes `{told}`, and is to read only"),
                     "write a SELECT that changes nothing",
                 ),
@@ -170,9 +215,10 @@ impl<'j> Judging<'j> {
             return;
         }
         if is_system(table) {
-            self.find(
+            self.find_at(
                 Severity::Error,
                 Rule::SystemCatalog,
+                place,
                 format!("it reads `{told}`, a table of the server's own"),
                 format!(
                     "read only what the operation has: {}",
@@ -198,7 +244,13 @@ impl<'j> Judging<'j> {
             ),
         };
         let message = format!("it reads `{told}`, which the operation does not have");
-        self.find(Severity::Error, Rule::TableNotDeclared, message, repair);
+        self.find_at(
+            Severity::Error,
+            Rule::TableNotDeclared,
+            place,
+            message,
+            repair,
+        );
     }
 
     pub(super) fn locks(&mut self) {
@@ -210,11 +262,17 @@ impl<'j> Judging<'j> {
         );
     }
 
-    pub(super) fn calls(&mut self, function: &TableName, why: &str) {
+    pub(super) fn calls(&mut self, rule: Rule, function: &TableName) {
         let function = functions::plain(function);
-        self.find(
+        let place = self.place_of(&function.name);
+        let why = match rule {
+            Rule::UnknownFunction => "and the server cannot say here what that does",
+            _ => "which may do more than compute a value",
+        };
+        self.find_at(
             Severity::Error,
-            Rule::SideEffects,
+            rule,
+            place,
             format!("it calls `{function}`, {why}"),
             "leave it out, or compute the value from columns with the dialect's own functions",
         );

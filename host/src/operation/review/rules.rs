@@ -48,6 +48,7 @@ rules! {
     SystemCatalog / "system-catalog": "The server's own tables are not read.",
     WritesOutsideTarget / "writes-outside-target": "Nothing is changed but the target.",
     SideEffects / "side-effects": "A function that is called computes a value, and does nothing else.",
+    UnknownFunction / "unknown-function": "Where the server does not look, only functions are called that are known to compute a value.",
     UnboundedChange / "unbounded-change": "A change says which rows it is for.",
     AlterOperation / "alter-operation": "What is altered of a table is its columns, their types, defaults and constraints.",
     CreateForm / "create-form": "A new table is made with its columns, by `CREATE TABLE name (column type, …)`, and must not be there.",

@@ -12,8 +12,10 @@ use crate::types::{Examination, TableName};
 pub(super) enum Answer<'a> {
     /// It was not asked, or cannot tell.
     None,
-    /// It takes the statement, and does not say what it does.
-    Unplanned,
+    /// It was asked, and has no way to tell.
+    Unable,
+    /// It takes the statement, and does not say which tables it touches.
+    Unplanned(&'a Examination),
     /// It says what the statement does.
     Planned(&'a Examination),
     /// It does not take the statement.
@@ -24,9 +26,9 @@ impl<'a> Answer<'a> {
     pub(super) fn of(examined: Option<Result<&'a Examination, &'a Error>>) -> Self {
         match examined {
             None => Self::None,
-            Some(Ok(examination)) if examination.tables.is_none() => Self::Unplanned,
+            Some(Ok(examination)) if examination.tables.is_none() => Self::Unplanned(examination),
             Some(Ok(examination)) => Self::Planned(examination),
-            Some(Err(error)) if error.kind() == ErrorKind::Unsupported => Self::None,
+            Some(Err(error)) if error.kind() == ErrorKind::Unsupported => Self::Unable,
             Some(Err(error)) => Self::Refused(error),
         }
     }
@@ -34,9 +36,25 @@ impl<'a> Answer<'a> {
 
 pub(super) fn judge(judging: &mut Judging<'_>, answer: Answer<'_>) {
     match answer {
-        Answer::None | Answer::Unplanned => {}
+        Answer::None => {}
+        Answer::Unplanned(examination) => effects(judging, examination),
+        Answer::Unable => judging.find(
+            Severity::Warning,
+            Rule::NotExamined,
+            "the server cannot look at it without carrying it out",
+            "write it in a simpler way, or split it up",
+        ),
         Answer::Planned(examination) => planned(judging, examination),
         Answer::Refused(error) => refused(judging, error),
+    }
+}
+
+fn effects(judging: &mut Judging<'_>, examination: &Examination) {
+    for effect in &examination.effects {
+        // As the server writes it, perhaps with its arguments.
+        let name = effect.split('(').next().unwrap_or(effect);
+        let function = name.parse().unwrap_or_else(|_| TableName::new(name));
+        judging.calls(Rule::SideEffects, &function);
     }
 }
 
@@ -48,12 +66,7 @@ fn planned(judging: &mut Judging<'_>, examination: &Examination) {
             judging.touch(&name, table.access);
         }
     }
-    for effect in &examination.effects {
-        // As the server writes it, perhaps with its arguments.
-        let name = effect.split('(').next().unwrap_or(effect);
-        let function = name.parse().unwrap_or_else(|_| TableName::new(name));
-        judging.calls(&function, "which may do more than compute a value");
-    }
+    effects(judging, examination);
     if judging.slot == Slot::Select {
         columns_stored(judging, examination);
     }

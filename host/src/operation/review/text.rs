@@ -1,8 +1,9 @@
 //! What the text says.
 
 use super::judge::Judging;
+use super::server::Answer;
 use super::{Rule, Severity, Slot, functions};
-use crate::operation::sql::{Dialect, Facts, Kind, Token, TokenKind};
+use crate::operation::sql::{self, Dialect, Facts, Kind, Token, TokenKind};
 use crate::types::{Access, Examination, TableName};
 
 /// Looks at the pieces of the text: whether it is one statement that hides nothing. Returns whether
@@ -112,7 +113,7 @@ fn forbidden(word: &str) -> Option<(Rule, String, &'static str)> {
 }
 
 /// What its place is for.
-fn wanted(slot: Slot) -> &'static str {
+pub(super) fn wanted(slot: Slot) -> &'static str {
     match slot {
         Slot::Create => "write CREATE TABLE with the columns of the new table",
         Slot::Insert => "write INSERT INTO the target … SELECT from the sources",
@@ -199,26 +200,50 @@ pub(super) fn parts(judging: &mut Judging<'_>, facts: &Facts) {
     }
     let changes = matches!(facts.kind, Kind::Update | Kind::Delete);
     if changes && !facts.bounded {
-        judging.find(
-            Severity::Warning,
-            Rule::UnboundedChange,
-            "it touches every row",
-            "say with WHERE which rows are meant; if all are, whoever runs it is asked twice",
-        );
+        unbounded(judging);
     }
+}
+
+/// Looks at the tables that it names.
+pub(super) fn tables(judging: &mut Judging<'_>, facts: &Facts, answer: Answer<'_>) {
+    let dialect = judging.context.dialect;
     for (table, access) in &facts.touched {
-        judging.touch(table, *access);
+        let examined = match answer {
+            Answer::Planned(examination) => examination.tables.as_deref().unwrap_or_default(),
+            _ => &[],
+        };
+        // Where a name is looked up that has no schema, the server knows best.
+        let found = examined
+            .iter()
+            .find(|known| dialect.is_same(&known.name, &table.name));
+        let table = match (&table.schema, found) {
+            (None, Some(found)) => TableName::in_schema(found.schema.clone(), found.name.clone()),
+            _ => table.clone(),
+        };
+        judging.touch(&table, *access);
     }
+}
+
+/// Looks at the functions that it calls. Unless the server has done so, they have to be known here.
+pub(super) fn functions(judging: &mut Judging<'_>, facts: &Facts, answer: Answer<'_>) {
     let definition = matches!(facts.kind, Kind::CreateTable | Kind::AlterTable);
     let dialect = judging.context.dialect;
+    // What functions the workspace has is known: none that do more than `is_hazard` tells.
+    let looked_at = match answer {
+        Answer::Planned(_) => true,
+        // What is refused for itself is not run. What has to wait is.
+        Answer::Refused(_) => judging.context.pending.is_empty(),
+        _ => false,
+    };
+    let looked_at = looked_at
+        || (definition && judging.context.expressions_looked_at)
+        || judging.context.functions_wait
+        || dialect == Dialect::Sqlite;
     for function in &facts.functions {
         if functions::is_hazard(dialect, function) {
-            judging.calls(function, "which may do more than compute a value");
-        } else if definition && !functions::is_known(function) {
-            judging.calls(
-                function,
-                "of which nobody can tell here that it only computes a value",
-            );
+            judging.calls(Rule::SideEffects, function);
+        } else if !looked_at && !functions::is_known(function) {
+            judging.calls(Rule::UnknownFunction, function);
         }
     }
 }
@@ -229,6 +254,15 @@ fn changes_within(judging: &mut Judging<'_>) {
         Rule::DataChangingCte,
         "a part of it that is to give rows changes some",
         "write a SELECT in that part",
+    );
+}
+
+fn unbounded(judging: &mut Judging<'_>) {
+    judging.find(
+        Severity::Warning,
+        Rule::UnboundedChange,
+        "it touches every row",
+        "say with WHERE which rows are meant; if all are, whoever runs it is asked twice",
     );
 }
 
@@ -260,7 +294,7 @@ pub(super) fn unread_parts(judging: &mut Judging<'_>, examination: &Examination)
         {
             let function = TableName::new(name);
             if functions::is_hazard(dialect, &function) {
-                judging.calls(&function, "which may do more than compute a value");
+                judging.calls(Rule::SideEffects, &function);
             }
         }
     }
@@ -276,15 +310,42 @@ pub(super) fn unread_parts(judging: &mut Judging<'_>, examination: &Examination)
             judging.touch(&table, Access::Read);
         }
     }
-    let changes = matches!(judging.slot, Slot::Change);
-    if changes && !tokens.iter().any(|token| token.is("where")) {
-        judging.find(
-            Severity::Warning,
-            Rule::UnboundedChange,
-            "it touches every row",
-            "say with WHERE which rows are meant; if all are, whoever runs it is asked twice",
-        );
+    let changing = ["delete", "insert", "merge", "update"];
+    let changes = tokens.iter().enumerate().filter(|(number, token)| {
+        let before = number.checked_sub(1).and_then(|before| tokens.get(before));
+        // FOR UPDATE, ON CONFLICT DO UPDATE.
+        let other = before.is_some_and(|before| before.is("for") || before.is("do"));
+        changing.iter().any(|word| token.is(word)) && !other
+    });
+    let most = usize::from(!selects);
+    if changes.count() > most {
+        changes_within(judging);
     }
+    if judging.slot == Slot::Change && !is_bounded(judging) {
+        unbounded(judging);
+    }
+}
+
+/// Whether a condition says which rows a change is for: that after the last WHERE which is not in
+/// parentheses.
+fn is_bounded(judging: &Judging<'_>) -> bool {
+    let mut depth = 0_usize;
+    let mut condition = None;
+    for token in &judging.reading.tokens {
+        if token.is_symbol('(') {
+            depth = depth.saturating_add(1);
+        } else if token.is_symbol(')') {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && token.is("where") {
+            condition = judging.text.get(token.at..);
+        }
+    }
+    let Some(condition) = condition else {
+        return false;
+    };
+    let alone = format!("DELETE FROM t {condition}");
+    let parsed = sql::read(judging.context.dialect, &alone).parsed;
+    parsed.map_or(true, |facts| facts.bounded)
 }
 
 /// Whether the columns of a result can be stored, as far as the text tells.

@@ -46,6 +46,7 @@ pub(super) fn facts(dialect: Dialect, statement: &Statement) -> Facts {
         main: std::ptr::from_ref(main),
         parts: HashMap::new(),
         scopes: Vec::new(),
+        within: 0,
         marked: HashMap::new(),
         facts: Facts {
             kind: kind(main),
@@ -59,6 +60,7 @@ pub(super) fn facts(dialect: Dialect, statement: &Statement) -> Facts {
             columns: None,
             outputs: None,
             features: Vec::new(),
+            expressions: Vec::new(),
             alterations: Vec::new(),
         },
     };
@@ -106,6 +108,8 @@ struct Gathering {
     parts: HashMap<*const Query, String>,
     /// The names that the queries around have given so far.
     scopes: Vec<Vec<String>>,
+    /// How many expressions are around.
+    within: usize,
     /// What is done with a table where it is named; none if it is none.
     marked: HashMap<*const ObjectName, Option<Access>>,
     facts: Facts,
@@ -316,9 +320,19 @@ impl Visitor for Gathering {
     }
 
     fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        let defines = matches!(self.facts.kind, Kind::CreateTable | Kind::AlterTable);
+        if defines && self.within == 0 {
+            self.facts.expressions.push(expression.to_string());
+        }
+        self.within = self.within.saturating_add(1);
         if let Expr::Function(function) = expression {
             self.call(&function.name);
         }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.within = self.within.saturating_sub(1);
         ControlFlow::Continue(())
     }
 }

@@ -8,6 +8,7 @@ mod condition;
 mod definition;
 mod gather;
 mod lexer;
+mod plain;
 mod rows;
 mod statement;
 
@@ -166,8 +167,11 @@ impl Reading<'_> {
 pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
     let tokens = lexer::tokens(dialect, text);
     let parsed = match text.len() {
-        0..=LONGEST => parse(dialect, text, |statement| facts(dialect, statement))
-            .and_then(std::convert::identity),
+        0..=LONGEST => {
+            let plain = plain::plain(dialect, text, &tokens);
+            parse(dialect, &plain, |statement| facts(dialect, statement))
+                .and_then(std::convert::identity)
+        }
         _ => Err(Unread::new(format!(
             "it is longer than {} KiB",
             LONGEST / 1024
@@ -180,7 +184,10 @@ pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
 /// for other statements, and for those that the parser cannot read.
 pub(crate) fn touched_rows(dialect: Dialect, text: &str) -> Option<String> {
     match text.len() {
-        0..=LONGEST => parse(dialect, text, rows::touched).ok().flatten(),
+        0..=LONGEST => {
+            let plain = plain::plain(dialect, text, &lexer::tokens(dialect, text));
+            parse(dialect, &plain, rows::touched).ok().flatten()
+        }
         _ => None,
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) outputs: Option<usize>,
     /// What there is to know of a definition.
     pub(crate) features: Vec<Feature>,
+    /// The expressions of a definition, as the parser writes them.
+    pub(crate) expressions: Vec<String>,
     /// What an `ALTER TABLE` does.
     pub(crate) alterations: Vec<Alteration>,
 }
