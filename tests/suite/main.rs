@@ -19,7 +19,6 @@ mod loading;
 mod login_secrecy;
 mod memory;
 mod operations;
-mod operations;
 mod outages;
 mod read_only;
 mod sandbox;

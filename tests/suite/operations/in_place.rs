@@ -31,14 +31,21 @@ impl Scene {
     }
 
     async fn resources(&self) -> Result<Resources> {
-        Ok(connections([("crm", fixture::connect(&self.database).await?)]))
+        Ok(connections([(
+            "crm",
+            fixture::connect(&self.database).await?,
+        )]))
     }
 
     async fn state(&self) -> Result<String> {
         value(&self.admin, STATE).await
     }
 
-    async fn run(&self, changes: &[&str], watch: &mut Watch) -> Result<std::result::Result<Done, Failure>> {
+    async fn run(
+        &self,
+        changes: &[&str],
+        watch: &mut Watch,
+    ) -> Result<std::result::Result<Done, Failure>> {
         let operation = operation(&document(changes));
         Ok(plan_and_run(&operation, self.resources().await?, watch).await)
     }
@@ -74,7 +81,10 @@ async fn a_rehearsal_shows_what_is_then_done() -> Result<()> {
     let [alter, update, delete] = rehearsal.changes.as_slice() else {
         panic!("{rehearsal:#?}");
     };
-    assert_eq!((alter.rows, update.rows, delete.rows), (None, Some(40), Some(10)));
+    assert_eq!(
+        (alter.rows, update.rows, delete.rows),
+        (None, Some(40), Some(10))
+    );
     assert_eq!((update.of, delete.of), (Some(50), Some(50)));
     assert!(no.asked_again.is_empty());
     // The same rows, as they were and as they are then.
@@ -91,15 +101,38 @@ async fn a_rehearsal_shows_what_is_then_done() -> Result<()> {
     assert!(names(&update.sample.before).contains(" Name "));
     assert!(!names(&update.sample.after).contains(" Name "));
     let columns = |list: &[dagflux_host::ColumnInfo]| list.len();
-    assert_eq!((columns(&rehearsal.columns_before), columns(&rehearsal.columns_after)), (3, 4));
-    let locks: Vec<_> = rehearsal.locks.iter().map(|lock| (lock.name.as_str(), lock.keeps_out)).collect();
+    assert_eq!(
+        (
+            columns(&rehearsal.columns_before),
+            columns(&rehearsal.columns_after)
+        ),
+        (3, 4)
+    );
+    let locks: Vec<_> = rehearsal
+        .locks
+        .iter()
+        .map(|lock| (lock.name.as_str(), lock.keeps_out))
+        .collect();
     assert_eq!(locks, [("people", KeepsOut::Everyone)]);
 
     let mut yes = Watch::says_yes();
-    let done = scene.run(CHANGES, &mut yes).await?.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    let done = scene
+        .run(CHANGES, &mut yes)
+        .await?
+        .map_err(|failure| anyhow::anyhow!("{failure}"))?;
     assert_eq!(done.rows, 50);
-    let rehearsed: Vec<_> = yes.records.iter().filter(|record| record.rehearsal).map(|r| r.rows).collect();
-    let committed: Vec<_> = yes.records.iter().filter(|record| !record.rehearsal).map(|r| r.rows).collect();
+    let rehearsed: Vec<_> = yes
+        .records
+        .iter()
+        .filter(|record| record.rehearsal)
+        .map(|r| r.rows)
+        .collect();
+    let committed: Vec<_> = yes
+        .records
+        .iter()
+        .filter(|record| !record.rehearsal)
+        .map(|r| r.rows)
+        .collect();
     assert_eq!(rehearsed, committed[..3]);
     let after = "SELECT count(*) || ' ' || count(adult) || ' ' || max(age) FROM people";
     assert_eq!(value(&scene.admin, after).await?, "40 30 40");
@@ -123,8 +156,13 @@ async fn every_row_is_asked_about_twice() -> Result<()> {
     }
     let mut watch = Watch::says_yes();
     watch.every_row = true;
-    let done = scene.run(&["UPDATE people SET name = trim(name)"], &mut watch).await?;
-    assert_eq!(done.map_err(|failure| anyhow::anyhow!("{failure}"))?.rows, 50);
+    let done = scene
+        .run(&["UPDATE people SET name = trim(name)"], &mut watch)
+        .await?;
+    assert_eq!(
+        done.map_err(|failure| anyhow::anyhow!("{failure}"))?.rows,
+        50
+    );
     Ok(())
 }
 
@@ -134,13 +172,22 @@ async fn what_is_not_done_changes_nothing() -> Result<()> {
     let scene = Scene::new("in_place_fails").await?;
     let before = scene.state().await?;
     let fails: &[&[&str]] = &[
-        &["UPDATE people SET age = 1 WHERE age > 10", "UPDATE people SET id = 1 WHERE id < 3"],
-        &["DELETE FROM people WHERE age > 10", "UPDATE people SET age = age / (id - 3) WHERE id < 5"],
+        &[
+            "UPDATE people SET age = 1 WHERE age > 10",
+            "UPDATE people SET id = 1 WHERE id < 3",
+        ],
+        &[
+            "DELETE FROM people WHERE age > 10",
+            "UPDATE people SET age = age / (id - 3) WHERE id < 5",
+        ],
     ];
     for changes in fails {
         let mut watch = Watch::says_yes();
         let failed = scene.run(changes, &mut watch).await?;
-        assert!(matches!(failed, Err(Failure::Step { number: 2, .. })), "{failed:?}");
+        assert!(
+            matches!(failed, Err(Failure::Step { number: 2, .. })),
+            "{failed:?}"
+        );
         assert_eq!(scene.state().await?, before);
     }
     for change in [
@@ -156,7 +203,10 @@ async fn what_is_not_done_changes_nothing() -> Result<()> {
         let settings = Settings::default();
         let mut watch = Watch::says_yes();
         let refused = operation::run(&operation, resources, &settings, &mut watch).await;
-        assert!(matches!(refused, Err(Failure::Refused(_))), "{change}: {refused:?}");
+        assert!(
+            matches!(refused, Err(Failure::Refused(_))),
+            "{change}: {refused:?}"
+        );
         assert_eq!(scene.state().await?, before);
     }
     Ok(())
@@ -171,7 +221,9 @@ struct Meddler<'c> {
 impl Observer for Meddler<'_> {
     fn confirms(&mut self, _: Question<'_>) -> bool {
         tokio::task::block_in_place(|| {
-            let insert = self.client.batch_execute("INSERT INTO people (name, age) VALUES ('late', 99)");
+            let insert = self
+                .client
+                .batch_execute("INSERT INTO people (name, age) VALUES ('late', 99)");
             self.runtime.block_on(insert).expect("the row goes in");
         });
         true
@@ -188,10 +240,16 @@ async fn a_table_that_changed_since_the_rehearsal_is_left_alone() -> Result<()> 
     };
     let resources = scene.resources().await?;
     let unequal = operation::run(&operation, resources, &Settings::default(), &mut meddler).await;
-    let Err(Failure::Unequal { rehearsed, changed, .. }) = unequal else {
+    let Err(Failure::Unequal {
+        rehearsed, changed, ..
+    }) = unequal
+    else {
         panic!("{unequal:?}");
     };
     assert_eq!((rehearsed, changed), (Some(10), Some(11)));
-    assert_eq!(value(&scene.admin, "SELECT count(*) FROM people").await?, "51");
+    assert_eq!(
+        value(&scene.admin, "SELECT count(*) FROM people").await?,
+        "51"
+    );
     Ok(())
 }

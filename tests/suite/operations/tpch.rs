@@ -97,7 +97,11 @@ async fn every_query_of_tpch_makes_a_table() -> Result<()> {
 
         let of = |kept: bool| -> String {
             let columns = columns.iter().map(|column| {
-                let data_type = if kept { kept_as(&column.data_type) } else { &column.data_type };
+                let data_type = if kept {
+                    kept_as(&column.data_type)
+                } else {
+                    &column.data_type
+                };
                 format!("{} {data_type}", column.name)
             });
             columns.collect::<Vec<_>>().join(", ")

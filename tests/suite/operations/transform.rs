@@ -68,15 +68,28 @@ async fn a_plan_shows_what_a_run_does() -> Result<()> {
     assert!(plan.can_run());
     assert_eq!(scene.tables().await?, "1", "a plan makes nothing");
     let insert = &plan.steps[1];
-    assert!(insert.estimated_rows.is_some_and(|rows| (1..=100).contains(&rows)));
+    assert!(
+        insert
+            .estimated_rows
+            .is_some_and(|rows| (1..=100).contains(&rows))
+    );
     let mut watch = Watch::default();
     let done = plan_and_run(&operation(&revenue()), resources, &mut watch).await?;
     assert_eq!(done.rows, 5);
-    assert_eq!(done.preview.iter().map(RecordBatch::num_rows).sum::<usize>(), 2);
+    assert_eq!(
+        done.preview
+            .iter()
+            .map(RecordBatch::num_rows)
+            .sum::<usize>(),
+        2
+    );
     let rows: Vec<_> = watch.records.iter().map(|record| record.rows).collect();
     assert_eq!(rows, [None, Some(5), None, None, None]);
     let comments = "SELECT obj_description('revenue'::regclass) || ', ' || col_description('revenue'::regclass, 2)";
-    assert_eq!(value(&scene.admin, comments).await?, "all of them, in euros");
+    assert_eq!(
+        value(&scene.admin, comments).await?,
+        "all of them, in euros"
+    );
     Ok(())
 }
 
@@ -86,16 +99,23 @@ async fn what_fails_leaves_nothing_behind() -> Result<()> {
     let scene = Scene::new("transform_fails").await?;
     let document = revenue();
     let cases = [
-        ("insert", "INSERT INTO revenue SELECT customer, total FROM orders", 2),
-        ("insert", "INSERT INTO revenue SELECT customer, 1 / (customer - 3) FROM orders", 2),
+        (
+            "insert",
+            "INSERT INTO revenue SELECT customer, total FROM orders",
+            2,
+        ),
+        (
+            "insert",
+            "INSERT INTO revenue SELECT customer, 1 / (customer - 3) FROM orders",
+            2,
+        ),
         ("preview", "SELECT 1 / (customer - 3) AS x FROM revenue", 4),
     ];
     for (statement, sql, step) in cases {
         let operation = with(document.clone(), statement, sql);
         let mut watch = Watch::default();
         let resources = scene.resources().await?;
-        let failure =
-            operation::run(&operation, resources, &Settings::default(), &mut watch).await;
+        let failure = operation::run(&operation, resources, &Settings::default(), &mut watch).await;
         match failure.unwrap_err() {
             Failure::Step { number, error, .. } => {
                 assert_eq!(number, step, "{error}");
@@ -109,20 +129,28 @@ async fn what_fails_leaves_nothing_behind() -> Result<()> {
     // What the review refuses is not begun.
     for (statement, sql) in [
         ("create", "CREATE TABLE other (a int)"),
-        ("insert", "INSERT INTO revenue SELECT customer, sum(amount) FROM orders GROUP BY 1"),
+        (
+            "insert",
+            "INSERT INTO revenue SELECT customer, sum(amount) FROM orders GROUP BY 1",
+        ),
         ("insert", "DELETE FROM orders"),
         ("preview", "SELECT pg_terminate_backend(1)"),
     ] {
         let operation = with(document.clone(), statement, sql);
         let mut watch = Watch::default();
         let resources = scene.resources().await?;
-        let failure =
-            operation::run(&operation, resources, &Settings::default(), &mut watch).await;
-        assert!(matches!(failure, Err(Failure::Refused(_))), "{sql}: {failure:?}");
+        let failure = operation::run(&operation, resources, &Settings::default(), &mut watch).await;
+        assert!(
+            matches!(failure, Err(Failure::Refused(_))),
+            "{sql}: {failure:?}"
+        );
         assert_eq!(watch.records, []);
     }
     assert_eq!(scene.tables().await?, "1");
-    assert_eq!(value(&scene.admin, "SELECT count(*) FROM orders").await?, "100");
+    assert_eq!(
+        value(&scene.admin, "SELECT count(*) FROM orders").await?,
+        "100"
+    );
     Ok(())
 }
 
@@ -196,8 +224,10 @@ async fn rows_are_kept_in_the_workspace_and_made_anew_of_it() -> Result<()> {
     assert_eq!(done.rows.to_string(), value(&scene.admin, expected).await?);
     // The table is there by now, and stays as it is.
     let settings = Settings::default();
-    let twice = operation::run(&operation(&again), resources(), &settings, &mut Watch::default());
-    match twice.await.unwrap_err() {
+    let top = operation(&again);
+    let mut watch = Watch::default();
+    let twice = operation::run(&top, resources(), &settings, &mut watch).await;
+    match twice.unwrap_err() {
         Failure::Step { error, .. } => assert_eq!(error.kind(), ErrorKind::AlreadyExists),
         other => panic!("{other:?}"),
     }
@@ -209,10 +239,19 @@ async fn rows_are_kept_in_the_workspace_and_made_anew_of_it() -> Result<()> {
     });
     let mut given = scene.resources().await?;
     given.workspace = Some(workspace.clone());
-    let failed =
-        operation::run(&operation(&document), given, &settings, &mut Watch::default()).await;
+    let failed = operation::run(
+        &operation(&document),
+        given,
+        &settings,
+        &mut Watch::default(),
+    )
+    .await;
     assert!(failed.is_err());
-    let tables: Vec<_> = workspace.tables()?.into_iter().map(|table| table.name).collect();
+    let tables: Vec<_> = workspace
+        .tables()?
+        .into_iter()
+        .map(|table| table.name)
+        .collect();
     assert_eq!(tables, ["revenue", "top"]);
     Ok(())
 }

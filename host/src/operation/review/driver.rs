@@ -162,6 +162,21 @@ impl Reviewing {
         });
     }
 
+    /// What the server knows of the sources of an operation.
+    async fn all(
+        &mut self,
+        tables: &[&TableName],
+        connection: &mut Connection,
+        context: &mut Context,
+    ) -> Result<Vec<Declared>> {
+        let mut declared = Vec::new();
+        for (number, table) in tables.iter().enumerate() {
+            let at = format!("sources[{number}]");
+            declared.push(self.declared(&at, table, connection, context).await?);
+        }
+        Ok(declared)
+    }
+
     /// What the server knows of a table that the operation has; none if there is no such table.
     async fn declared(
         &mut self,

@@ -24,7 +24,7 @@ impl Reviewing {
                 preview,
             } => {
                 let connection = needed(connection)?;
-                let work = (&source.table, target);
+                let work = (read(&source.table, transform), target);
                 let statements = (create.as_str(), insert.as_str(), preview.as_deref());
                 self.new_table(work, statements, connection).await
             }
@@ -34,7 +34,8 @@ impl Reviewing {
                 preview,
             } => {
                 let connection = needed(connection)?;
-                self.in_place(&source.table, changes, preview.as_deref(), connection)
+                let tables = read(&source.table, transform);
+                self.in_place(&tables, changes, preview.as_deref(), connection)
                     .await
             }
             Transformation::Local {
@@ -58,21 +59,27 @@ impl Reviewing {
                     Origin::Table(TableOf { table, .. }) => {
                         let connection = needed(connection)?;
                         let mut reading = context(&dialect_of(connection))?;
-                        let source = self
-                            .declared("sources[0]", table, connection, &mut reading)
-                            .await?;
+                        let tables = read(table, transform);
+                        let sources = self.all(&tables, connection, &mut reading).await?;
                         // What it fills is elsewhere: only its columns count here.
                         let reading = reading
-                            .with_sources([source])
+                            .with_sources(sources)
                             .with_filled(made.columns.clone());
                         self.examine(Slot::Select, at, select, connection, &reading)
                             .await?;
                     }
                     Origin::Workspace(name) => {
-                        let source = Declared::new(TableName::new(name.clone()));
+                        let beside = transform.beside.iter();
+                        let beside = beside.filter_map(|(origin, _)| match origin {
+                            Origin::Workspace(name) => Some(name),
+                            Origin::Table(_) | Origin::File(_) => None,
+                        });
+                        let sources = std::iter::once(name).chain(beside);
+                        let sources =
+                            sources.map(|name| Declared::new(TableName::new(name.clone())));
                         let reading = within
                             .clone()
-                            .with_sources([source])
+                            .with_sources(sources)
                             .with_filled(made.columns.clone());
                         self.judge(Slot::Select, at, select, None, &reading);
                     }
@@ -90,7 +97,7 @@ impl Reviewing {
 
     async fn new_table(
         &mut self,
-        (source, target): (&TableName, &TableName),
+        (tables, target): (Vec<&TableName>, &TableName),
         (create, insert, preview): (&str, &str, Option<&str>),
         connection: &mut Connection,
     ) -> Result<()> {
@@ -98,11 +105,9 @@ impl Reviewing {
         let mut transaction = connection
             .transaction(TransactionOptions::default())
             .await?;
-        let source = self
-            .declared("sources[0]", source, &mut transaction, &mut context)
-            .await?;
+        let sources = self.all(&tables, &mut transaction, &mut context).await?;
         let mut context = context
-            .with_sources([source])
+            .with_sources(sources)
             .with_target(Declared::new(target.clone()));
         let at = "statements.create";
         let sound = self
@@ -150,16 +155,20 @@ impl Reviewing {
 
     async fn in_place(
         &mut self,
-        source: &TableName,
+        tables: &[&TableName],
         changes: &[String],
         preview: Option<&str>,
         connection: &mut Connection,
     ) -> Result<()> {
         let mut context = context(&dialect_of(connection))?;
-        let source = self
-            .declared("sources[0]", source, connection, &mut context)
-            .await?;
-        let mut context = context.with_target(source);
+        let mut sources = self
+            .all(tables, connection, &mut context)
+            .await?
+            .into_iter();
+        if let Some(source) = sources.next() {
+            context = context.with_target(source);
+        }
+        let mut context = context.with_sources(sources);
         for (number, change) in changes.iter().enumerate() {
             let at = format!("statements.changes[{number}]");
             self.examine(Slot::Change, &at, change, connection, &context)
@@ -173,6 +182,18 @@ impl Reviewing {
         }
         Ok(())
     }
+}
+
+/// The tables of one connection that the statements of a transformation read.
+fn read<'t>(source: &'t TableName, transform: &'t Transform) -> Vec<&'t TableName> {
+    let beside = transform
+        .beside
+        .iter()
+        .filter_map(|(origin, _)| match origin {
+            Origin::Table(TableOf { table, .. }) => Some(table),
+            Origin::Workspace(_) | Origin::File(_) => None,
+        });
+    std::iter::once(source).chain(beside).collect()
 }
 
 /// The columns of a table that is made in the workspace.
