@@ -9,6 +9,7 @@ mod imports;
 mod interrupts;
 mod losses;
 mod nested;
+mod operate;
 mod operations;
 mod reading;
 mod trust;

@@ -53,8 +53,9 @@ fn print(plan: &Plan) -> anyhow::Result<()> {
                 Some(step.action.as_str().to_owned()),
                 Some(place(step)),
                 Some(step.what.clone()),
-                step.estimated_rows.map(thousands),
-                (!step.locks.is_empty()).then(|| locks(step)),
+                // NULL is for data.
+                Some(step.estimated_rows.map(thousands).unwrap_or_default()),
+                Some(locks(step)),
             ]
         })
         .collect();
