@@ -240,7 +240,7 @@ async fn a_join_that_is_killed_leaves_nothing() -> Result<()> {
     let arguments = [&["run", "join.json"][..], &workspace].concat();
     let began = Instant::now();
     let shown = desk.succeed(&arguments)?;
-    let whole = began.elapsed();
+    let mut whole = began.elapsed();
     assert!(shown.contains("customer"), "{shown}");
     let same = "SELECT count(*) FROM joined j JOIN orders o USING (id, day, total)
         WHERE j.customer IS NOT DISTINCT FROM CASE WHEN o.id % 2 = 0 THEN o.customer END";
@@ -256,7 +256,10 @@ async fn a_join_that_is_killed_leaves_nothing() -> Result<()> {
         let mut child = desk.command(&arguments)?.spawn()?;
         std::thread::sleep(whole.mul_f64(f64::from(point) / 20.0));
         child.kill()?;
-        killed += i32::from(!child.wait()?.success());
+        match child.wait()?.success() {
+            true => whole = whole.mul_f64(0.9),
+            false => killed += 1,
+        }
         let began = Instant::now();
         while value(&scene.admin, left).await? != "0 0" {
             assert!(
@@ -275,6 +278,6 @@ async fn a_join_that_is_killed_leaves_nothing() -> Result<()> {
             );
         }
     }
-    assert!(killed >= 10, "{killed}");
+    assert_eq!(killed, 20);
     Ok(())
 }

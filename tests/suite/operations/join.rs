@@ -271,20 +271,26 @@ async fn a_join_that_is_given_up_leaves_nothing() -> Result<()> {
         &mut Watch::default(),
     )
     .await?;
-    let whole = began.elapsed();
+    let mut whole = began.elapsed();
     scene.admin.batch_execute("DROP TABLE target").await?;
     let (mut given_up, mut committed, mut done) = (0, 0, 0);
-    for point in 0..20 {
+    // Now and then one is done sooner than those before.
+    let mut points = (0..20).cycle().take(100);
+    while given_up < 20
+        && let Some(point) = points.next()
+    {
         let resources = scene.resources().await?;
         let settings = Settings::default();
         let mut watch = Watch::default();
         let run = operation::run(&operation, resources, &settings, &mut watch);
         let limit = whole.mul_f64(f64::from(point) / 20.0);
+        let began = std::time::Instant::now();
         match tokio::time::timeout(limit, run).await {
             Err(_) => given_up += 1,
             Ok(outcome) => {
                 outcome?;
                 done += 1;
+                whole = whole.min(began.elapsed());
                 scene.admin.batch_execute("DROP TABLE target").await?;
             }
         }
@@ -299,7 +305,7 @@ async fn a_join_that_is_given_up_leaves_nothing() -> Result<()> {
         assert_eq!(scene.leftovers().await?, "0 4 0");
     }
     println!("given up {given_up} times, of which {committed} in the commit; done {done} times");
-    assert!(given_up >= 10, "{given_up}");
+    assert_eq!(given_up, 20);
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 //! | mode | before the rows | the rows go to | after them |
 //! |---|---|---|---|
 //! | create | `CREATE TABLE` | the table | |
-//! | temporary | `CREATE TEMPORARY TABLE` | the table | |
+//! | temporary | `CREATE TEMPORARY TABLE` | the table | `ANALYZE` |
 //! | append | | the table | |
 //! | replace | `LOCK TABLE`, `DELETE` (`replace`) | the table | |
 //! | upsert | a temporary table (`upsert`) | that | `INSERT ... ON CONFLICT` |
@@ -192,6 +192,7 @@ fn prepare(
         sequences,
         upsert: None,
         dry_run: options.dry_run,
+        temporary: matches!(options.mode, WriteMode::Temporary),
         transaction: None,
         deleted: 0,
         statements,

@@ -37,6 +37,8 @@ pub struct Begun {
     /// For an upsert: the rows go to its temporary table.
     pub upsert: Option<Upsert>,
     pub dry_run: bool,
+    /// Whether the table goes with the transaction.
+    pub temporary: bool,
     /// The number of the transaction, by which the server tells later what became of it.
     pub transaction: Option<u64>,
     pub deleted: u64,
@@ -70,6 +72,18 @@ impl Begun {
                 (taken, 0)
             }
         };
+        if self.temporary {
+            // The server does that of itself for tables that stay.
+            let analyze = format!("ANALYZE {table}");
+            session.simple(&analyze)?;
+            while session.outstanding() > 0 {
+                match session.receive()? {
+                    Message::CommandComplete(_) | Message::ReadyForQuery(_) => {}
+                    _ => return Err(session.unexpected("where a table is analysed")),
+                }
+            }
+            self.statements.push(analyze);
+        }
         let (statements, remarks) =
             sequence::advance(session, &self.sequences, written, self.dry_run)?;
         self.statements.extend(statements);
