@@ -118,8 +118,7 @@ async fn state(client: &Client) -> Result<Vec<Vec<Option<String>>>> {
     Ok(state)
 }
 
-/// What is reviewed, and the findings, as the login has them and as the superuser has: to whom
-/// nothing is refused for lack of a privilege.
+/// What a review finds, which has to leave everything as it was.
 async fn reviewed(
     database: &Database<'_>,
     connection: &mut Connection,
@@ -173,6 +172,7 @@ async fn what_is_wrong_or_dangerous_does_not() -> Result<()> {
     let before = state(&client).await?;
     let cases = cases(REFUSED)?;
     assert_eq!(cases.len(), 50);
+    // The superuser: nothing is refused for lack of a privilege.
     let mut connection = fixture::connect_as_admin(&database).await?;
     let mut passed = Vec::new();
     for case in &cases {
@@ -201,6 +201,180 @@ async fn what_is_wrong_or_dangerous_does_not() -> Result<()> {
         passed.is_empty(),
         "passed, or for other reasons: {passed:#?}"
     );
+    still_works(&mut connection).await;
+    Ok(())
+}
+
+/// What the lists do not have: statements that depend on each other, and functions of definitions.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_whole_operation_tells() -> Result<()> {
+    let database = fixture::database("review_whole").await?;
+    let client = database.sql().await?;
+    client.batch_execute(SCHEMA).await?;
+    let before = state(&client).await?;
+    let mut connection = fixture::connect_as_admin(&database).await?;
+    let add = "--- changes\nALTER TABLE shop.orders ADD COLUMN extra text\n";
+    let search = "WITH RECURSIVE a AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM a WHERE id < 3) SEARCH DEPTH FIRST BY id SET o";
+    for (text, passes, rule) in [
+        // A function of the user's own that only computes, in a definition.
+        (
+            "a | in-place | shop.orders\n--- changes\nALTER TABLE shop.orders ALTER note TYPE numeric USING shop.euros(note::bigint)".to_owned(),
+            true,
+            "",
+        ),
+        (
+            "b | new-table | shop.orders\n--- create\nCREATE TABLE shop.result (id bigint, euros numeric DEFAULT shop.euros(100))\n--- insert\nINSERT INTO shop.result (id) SELECT id FROM shop.orders".to_owned(),
+            true,
+            "",
+        ),
+        (
+            "c | new-table | shop.orders\n--- create\nCREATE TABLE shop.result (LIKE shop.orders INCLUDING ALL EXCLUDING INDEXES)\n--- insert\nINSERT INTO shop.result (id, customer_id) SELECT id, customer_id FROM shop.orders".to_owned(),
+            true,
+            "",
+        ),
+        // What has to wait for a column, and what hides behind that.
+        (
+            format!("d | in-place | shop.orders\n{add}--- changes\nUPDATE shop.orders SET extra = upper(note) WHERE id = 1"),
+            true,
+            "not-examined",
+        ),
+        (
+            format!("e | in-place | shop.orders\n{add}--- changes\nUPDATE shop.orders SET extra = shop.normalised(note) WHERE id = 1"),
+            false,
+            "unknown-function",
+        ),
+        (
+            format!("f | in-place | shop.orders\n{add}--- changes\nUPDATE shop.orders SET extra = number FROM vault.cards WHERE id = 1"),
+            false,
+            "table-not-declared",
+        ),
+        // Changes in words that only the server reads.
+        (
+            format!("g | in-place | shop.orders\n--- changes\n{search} DELETE FROM shop.orders WHERE id IN (SELECT id FROM a)"),
+            true,
+            "not-parsed",
+        ),
+        (
+            format!("h | in-place | shop.orders\n--- changes\n{search}, b AS (DELETE FROM shop.orders) DELETE FROM shop.orders WHERE id = 1"),
+            false,
+            "data-changing-cte",
+        ),
+        (
+            format!("i | join | shop.order_totals, shop.customers\n--- select\n{search} SELECT a.id, t.total, o.note FROM a, shop.order_totals t, shop.orders o"),
+            false,
+            "table-not-declared",
+        ),
+        // A table that is there.
+        (
+            "j | new-table | shop.orders\n--- create\nCREATE TABLE shop.result (id bigint)\n--- insert\nINSERT INTO shop.result SELECT id FROM shop.orders\n--- preview\nSELECT idd FROM shop.result".to_owned(),
+            false,
+            "column-not-found",
+        ),
+        (
+            "k | new-table | shop.nothing\n--- create\nCREATE TABLE shop.result (id bigint)\n--- insert\nINSERT INTO shop.result SELECT id FROM shop.nothing".to_owned(),
+            false,
+            "table-not-found",
+        ),
+    ] {
+        let review = reviewed(&database, &mut connection, &case(&text)?, &before).await?;
+        let rules: Vec<_> = review.findings.iter().map(|finding| finding.rule.as_str()).collect();
+        assert_eq!(review.passes(), passes, "{text}: {rules:?}");
+        assert!(rule.is_empty() || rules.contains(&rule), "{text}: {rules:?}");
+    }
+    still_works(&mut connection).await;
+    Ok(())
+}
+
+/// Names without a schema are looked up where the connection's own are; what is on another
+/// connection is stood in for.
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_of_other_connections_and_names_without_a_schema() -> Result<()> {
+    let database = fixture::database("review_elsewhere").await?;
+    let client = database.sql().await?;
+    client.batch_execute(SCHEMA).await?;
+    let before = state(&client).await?;
+    let connector = fixture::postgres().await?;
+    let config = fixture::config(&database).with("schema", "shop");
+    let mut connection = connector
+        .connect(config, fixture::secrets(&database), Default::default())
+        .await?;
+    let join = |select: &str, columns: Value| -> Result<Operation> {
+        let document = json!({
+            "version": 1, "id": "far-away", "node": "join", "mode": "new-table",
+            "sources": [
+                { "connection": "shop", "table": "orders" },
+                { "connection": "other", "table": "people", "columns": columns },
+                { "file": "rates.csv", "columns": [{ "name": "Rate", "type": "numeric(6,4)", "nullable": true }] },
+            ],
+            "target": { "connection": "shop", "table": "result" },
+            "statements": { "select": select },
+        });
+        let operation = Document::parse(&document.to_string())?.operation();
+        operation.map_err(|broken| anyhow::anyhow!("{broken:?}"))
+    };
+    let columns = |data_type: &str| json!([{ "name": "id", "type": data_type, "nullable": false }]);
+    const SELECT: &str = "SELECT o.id, p.id AS person, o.total * r.\"Rate\" AS total FROM orders o \
+        JOIN dagflux_far_away_2 p ON p.id = o.customer_id CROSS JOIN dagflux_far_away_3 r";
+    for (select, columns, passes, rule) in [
+        (SELECT, columns("bigint"), true, None),
+        // Without the columns, there is nothing to stand in.
+        (SELECT, json!([]), true, Some("not-examined")),
+        (
+            "SELECT shop.normalised(p.name) AS name FROM dagflux_far_away_2 p",
+            json!([]),
+            false,
+            Some("unknown-function"),
+        ),
+        // The type of a column is no place for anything else.
+        (
+            SELECT,
+            columns("bigint DEFAULT nextval('shop.tickets')"),
+            true,
+            Some("not-examined"),
+        ),
+        (
+            SELECT,
+            columns("bigint); DROP TABLE shop.order_lines; --"),
+            true,
+            Some("not-examined"),
+        ),
+        (SELECT, columns("date"), false, Some("type-mismatch")),
+        (
+            "SELECT id FROM pg_temp.dagflux_far_away_4",
+            columns("bigint"),
+            false,
+            Some("table-not-found"),
+        ),
+        (
+            "SELECT nam FROM customers",
+            columns("bigint"),
+            false,
+            Some("column-not-found"),
+        ),
+        (
+            "SELECT number FROM vault.cards",
+            columns("bigint"),
+            false,
+            Some("table-not-declared"),
+        ),
+    ] {
+        let operation = join(select, columns)?;
+        let review = operation::review(&operation, Some(&mut connection)).await?;
+        ensure!(
+            state(&client).await? == before,
+            "{select} changed something"
+        );
+        let rules: Vec<_> = review
+            .findings
+            .iter()
+            .map(|finding| finding.rule.as_str())
+            .collect();
+        assert_eq!(review.passes(), passes, "{select}: {:?}", review.findings);
+        match rule {
+            Some(rule) => assert!(rules.contains(&rule), "{select}: {rules:?}"),
+            None => assert_eq!(rules, [""; 0], "{select}: {:?}", review.findings),
+        }
+    }
     still_works(&mut connection).await;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::context::{Context, is_system};
 use super::functions;
 use super::server::Answer;
-use super::{Finding, Position, Rule, Severity, Slot, definition, server, text};
+use super::{Finding, Position, Rule, Severity, Slot, definition, server, text, unread};
 use crate::error::Error;
 use crate::operation::sql::{self, Dialect, Reading};
 use crate::types::{Access, Examination, TableName};
@@ -66,15 +66,15 @@ impl<'j> Judging<'j> {
                     // What it is instead has been said.
                     _ if !may_be || self.has_errors() => {}
                     Answer::Planned(examination) => {
-                        text::unread_parts(self, examination);
+                        unread::parts(self, examination);
                         let message = format!("only the server can read it: {}", unread.message);
                         let repair =
                             "nothing has to be changed: what the server says of it is enough";
                         self.find(Severity::Note, Rule::NotParsed, message, repair);
                     }
                     // The server says what is wrong with it.
-                    Answer::Refused(_) => {}
-                    Answer::Unplanned(_) | Answer::Unable | Answer::None => {
+                    Answer::Refused(error) if !server::has_to_wait(self, error) => {}
+                    Answer::Refused(_) | Answer::Unplanned(_) | Answer::Unable | Answer::None => {
                         let position = unread
                             .position
                             .map(|(line, column)| Position { line, column });

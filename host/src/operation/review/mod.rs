@@ -17,6 +17,7 @@ mod nearest;
 mod rules;
 mod server;
 mod text;
+mod unread;
 
 use serde::Serialize;
 

@@ -133,7 +133,7 @@ fn refused(judging: &mut Judging<'_>, error: &Error) {
     });
     let rule = rule(error);
     let name = at.and_then(|at| name_at(judging, at));
-    if is_pending(judging, rule, name.as_deref()) {
+    if has_to_wait(judging, error) {
         let message =
             format!("the server cannot look at it before what precedes it is done: {error}");
         let repair = "nothing has to be changed: it is looked at when the operation is rehearsed";
@@ -172,12 +172,15 @@ fn with_hint(error: &Error, otherwise: &str) -> String {
 }
 
 /// Whether an error can be for lack of what an earlier statement does.
-fn is_pending(judging: &Judging<'_>, rule: Rule, name: Option<&str>) -> bool {
+pub(super) fn has_to_wait(judging: &Judging<'_>, error: &Error) -> bool {
     let pending = &judging.context.pending;
-    match rule {
+    match rule(error) {
         Rule::ColumnNotFound => {
+            let at = error.position();
+            let at = at.map(|at| sql::byte_of(judging.text, at));
             let dialect = judging.context.dialect;
-            name.is_some_and(|name| pending.iter().any(|column| dialect.is_same(column, name)))
+            at.and_then(|at| name_at(judging, at))
+                .is_some_and(|name| pending.iter().any(|column| dialect.is_same(column, &name)))
         }
         Rule::TypeMismatch | Rule::FunctionNotFound => !pending.is_empty(),
         _ => false,

@@ -3,8 +3,8 @@
 use super::judge::Judging;
 use super::server::Answer;
 use super::{Rule, Severity, Slot, functions};
-use crate::operation::sql::{self, Dialect, Facts, Kind, Token, TokenKind};
-use crate::types::{Access, Examination, TableName};
+use crate::operation::sql::{Dialect, Facts, Kind, Token, TokenKind};
+use crate::types::TableName;
 
 /// Looks at the pieces of the text: whether it is one statement that hides nothing. Returns whether
 /// there is one.
@@ -248,7 +248,7 @@ pub(super) fn functions(judging: &mut Judging<'_>, facts: &Facts, answer: Answer
     }
 }
 
-fn changes_within(judging: &mut Judging<'_>) {
+pub(super) fn changes_within(judging: &mut Judging<'_>) {
     judging.find(
         Severity::Error,
         Rule::DataChangingCte,
@@ -257,7 +257,7 @@ fn changes_within(judging: &mut Judging<'_>) {
     );
 }
 
-fn unbounded(judging: &mut Judging<'_>) {
+pub(super) fn unbounded(judging: &mut Judging<'_>) {
     judging.find(
         Severity::Warning,
         Rule::UnboundedChange,
@@ -266,86 +266,13 @@ fn unbounded(judging: &mut Judging<'_>) {
     );
 }
 
-fn into(judging: &mut Judging<'_>) {
+pub(super) fn into(judging: &mut Judging<'_>) {
     judging.find(
         Severity::Error,
         Rule::SelectInto,
         "it makes a table with SELECT … INTO",
         "leave INTO out: the operation has a place for the table that is made",
     );
-}
-
-/// What shows in a text that only the server can read. Which tables it touches and what it calls, the
-/// server says.
-pub(super) fn unread_parts(judging: &mut Judging<'_>, examination: &Examination) {
-    let tokens = &judging.reading.tokens;
-    let selects = matches!(judging.slot, Slot::Select | Slot::Preview);
-    if selects && tokens.iter().any(|token| token.is("into")) {
-        into(judging);
-    }
-    let dialect = judging.context.dialect;
-    for (token, next) in tokens.iter().zip(tokens.iter().skip(1)) {
-        let locks = ["update", "share", "no", "key"];
-        if token.is("for") && locks.iter().any(|word| next.is(word)) {
-            judging.locks();
-        }
-        if next.is_symbol('(')
-            && let Some(name) = dialect.name_of(token)
-        {
-            let function = TableName::new(name);
-            if functions::is_hazard(dialect, &function) {
-                judging.calls(Rule::SideEffects, &function);
-            }
-        }
-    }
-    // The server cannot tell a table that is named from one behind a view that is.
-    let behind = examination.tables.iter().flatten();
-    for table in behind.filter(|table| table.behind_view) {
-        let names = tokens.iter().filter_map(|token| dialect.name_of(token));
-        if names
-            .into_iter()
-            .any(|name| dialect.is_same(&name, &table.name))
-        {
-            let table = TableName::in_schema(table.schema.clone(), table.name.clone());
-            judging.touch(&table, Access::Read);
-        }
-    }
-    let changing = ["delete", "insert", "merge", "update"];
-    let changes = tokens.iter().enumerate().filter(|(number, token)| {
-        let before = number.checked_sub(1).and_then(|before| tokens.get(before));
-        // FOR UPDATE, ON CONFLICT DO UPDATE.
-        let other = before.is_some_and(|before| before.is("for") || before.is("do"));
-        changing.iter().any(|word| token.is(word)) && !other
-    });
-    let most = usize::from(!selects);
-    if changes.count() > most {
-        changes_within(judging);
-    }
-    if judging.slot == Slot::Change && !is_bounded(judging) {
-        unbounded(judging);
-    }
-}
-
-/// Whether a condition says which rows a change is for: that after the last WHERE which is not in
-/// parentheses.
-fn is_bounded(judging: &Judging<'_>) -> bool {
-    let mut depth = 0_usize;
-    let mut condition = None;
-    for token in &judging.reading.tokens {
-        if token.is_symbol('(') {
-            depth = depth.saturating_add(1);
-        } else if token.is_symbol(')') {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && token.is("where") {
-            condition = judging.text.get(token.at..);
-        }
-    }
-    let Some(condition) = condition else {
-        return false;
-    };
-    let alone = format!("DELETE FROM t {condition}");
-    let parsed = sql::read(judging.context.dialect, &alone).parsed;
-    parsed.map_or(true, |facts| facts.bounded)
 }
 
 /// Whether the columns of a result can be stored, as far as the text tells.

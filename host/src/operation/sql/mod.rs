@@ -99,15 +99,6 @@ impl Dialect {
         }
     }
 
-    /// Whether a name in front of this one makes no catalog of it: `FROM ONLY t`.
-    fn misread(self) -> &'static [&'static str] {
-        match self {
-            // Read as a table that is called `only`.
-            Self::Postgres | Self::Redshift => &["only"],
-            _ => &[],
-        }
-    }
-
     fn parser(self) -> Box<dyn parsers::Dialect> {
         match self {
             Self::Postgres => Box::new(parsers::PostgreSqlDialect {}),
@@ -169,8 +160,9 @@ pub(crate) fn read(dialect: Dialect, text: &str) -> Reading<'_> {
     let parsed = match text.len() {
         0..=LONGEST => {
             let plain = plain::plain(dialect, text, &tokens);
-            parse(dialect, &plain, |statement| facts(dialect, statement))
-                .and_then(std::convert::identity)
+            parse(dialect, &plain, |statement| {
+                gather::facts(dialect, statement)
+            })
         }
         _ => Err(Unread::new(format!(
             "it is longer than {} KiB",
@@ -226,19 +218,6 @@ fn parse_here<T>(
         [statement] => Ok(read(statement)),
         _ => Err(Unread::new("it is not one statement")),
     }
-}
-
-fn facts(dialect: Dialect, statement: &Statement) -> Result<Facts, Unread> {
-    let facts = gather::facts(dialect, statement);
-    let misread = dialect.misread();
-    if facts
-        .touched
-        .iter()
-        .any(|(table, _)| misread.contains(&table.name.as_str()))
-    {
-        return Err(Unread::new("a keyword is taken for a name"));
-    }
-    Ok(facts)
 }
 
 /// The parser puts the place at the end of what it says.

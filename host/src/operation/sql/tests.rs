@@ -238,17 +238,43 @@ fn names_of_columns() {
 }
 
 #[test]
-fn a_table_called_only_is_not_made_up() {
-    assert!(
-        read(Dialect::Postgres, "SELECT * FROM ONLY t")
-            .parsed
-            .is_err()
-    );
-    assert!(
-        read(Dialect::Postgres, "DELETE FROM ONLY t WHERE a")
-            .parsed
-            .is_err()
-    );
+fn what_the_parser_lacks_is_passed_over() {
+    for (text, expected) in [
+        ("SELECT * FROM ONLY t", vec!["read t"]),
+        (
+            "SELECT * FROM a, ONLY t JOIN ONLY b ON true",
+            vec!["read a", "read t", "read b"],
+        ),
+        ("DELETE FROM ONLY t WHERE a", vec!["delete t"]),
+        ("SELECT * FROM t FETCH FIRST 5 ROWS ONLY", vec!["read t"]),
+        (
+            "INSERT INTO t (a) OVERRIDING SYSTEM VALUE SELECT 1",
+            vec!["insert t"],
+        ),
+        ("SELECT a BETWEEN SYMMETRIC 1 AND 2 FROM t", vec!["read t"]),
+        (
+            "SELECT sum(a) OVER (ROWS CURRENT ROW EXCLUDE NO OTHERS) FROM t",
+            vec!["read t"],
+        ),
+        (
+            "CREATE TABLE t (LIKE s.a INCLUDING ALL EXCLUDING INDEXES)",
+            vec!["read s.a", "insert t"],
+        ),
+        (
+            "ALTER TABLE ONLY t ALTER a DROP IDENTITY, ALTER b DROP EXPRESSION",
+            vec!["update t"],
+        ),
+    ] {
+        let mut touched = touched(text);
+        let mut expected = expected;
+        touched.sort();
+        expected.sort();
+        assert_eq!(touched, expected, "{text}");
+    }
+    assert!(facts("SELECT * FROM t FOR NO KEY UPDATE").locking);
+    assert!(facts("SELECT * FROM t FOR KEY SHARE").locking);
+    // In a text, these are no words.
+    assert_eq!(touched("SELECT ' FROM ONLY ' FROM \"only\""), ["read only"]);
 }
 
 #[test]
