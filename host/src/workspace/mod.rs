@@ -157,7 +157,7 @@ impl Workspace {
     /// As [`query`](Self::query), as far as they show before the first row.
     pub fn examine(&self, sql: &str) -> Result<Examined> {
         let opened = self.connect(&Interrupt::new())?;
-        let statement = opened.guard.reading(&opened.connection, sql)?;
+        let statement = opened.reading(sql)?;
         Ok(Examined {
             columns: read::described(&statement),
             tables: opened.guard.reads(),

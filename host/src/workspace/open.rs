@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement};
 
 use super::errors::told;
-use super::guard::Guard;
+use super::guard::{Guard, May};
 use super::options::Interrupt;
+use super::table;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most bytes of a value and of a row: more than a connector hands over in one, and less than
@@ -55,6 +56,15 @@ impl Opened {
         }
     }
 
+    /// Compiles one statement that reads, as [`Guard::reading`] does. What is misspelt gets a hint.
+    pub fn reading(&self, sql: &str) -> Result<Statement<'_>> {
+        let statement = self.guard.reading(&self.connection, sql);
+        statement.map_err(|error| {
+            self.guard.permit(May::Anything);
+            table::with_nearest(self, error)
+        })
+    }
+
     /// Begins to write, as soon as nobody else does.
     pub fn begin(&self, wait: Duration) -> Result<()> {
         let end = Instant::now().checked_add(wait);
@@ -95,7 +105,6 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 impl Location {
     /// A file, made into a workspace if it is none yet.
     pub fn file(path: &Path, wait: Duration) -> Result<Self> {
-        let this = Self::File(path.to_owned());
         let about = |error: rusqlite::Error| {
             let said = match error.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => "is not a SQLite database",
@@ -111,7 +120,10 @@ impl Location {
                 .with_detail(cause.to_string())
                 .with_hint(hint)
         };
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE, None).map_err(about)?;
+        // What begins with `file:` would be a URI, and the folder of this process may change.
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let create = OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(&absolute, create, None).map_err(about)?;
         connection.busy_timeout(wait).map_err(about)?;
         // Those who read and the one who writes do not wait for each other.
         connection
@@ -120,7 +132,7 @@ impl Location {
                 connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
             })
             .map_err(about)?;
-        Ok(this)
+        Ok(Self::File(absolute))
     }
 
     /// A workspace in memory, apart from all others.
@@ -163,7 +175,7 @@ fn connect(
     more: OpenFlags,
     vfs: Option<&std::ffi::CStr>,
 ) -> rusqlite::Result<Connection> {
-    // One thread at a time has a connection; and a path is never a URI.
+    // One thread at a time has a connection.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
     let connection = match vfs {
         Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs)?,

@@ -173,7 +173,7 @@ fn read(
     to: &SyncSender<Result<Piece>>,
 ) -> Result<Vec<Loss>> {
     let guard = &opened.guard;
-    let mut statement = guard.reading(&opened.connection, sql)?;
+    let mut statement = opened.reading(sql)?;
     let described = described(&statement);
     let names: Vec<_> = described.iter().map(|(name, _)| name.clone()).collect();
     let choices = losses::choices(&options.losses, &names)?;

@@ -115,10 +115,7 @@ impl Table {
         }
         let tables = all(opened).map_err(|error| opened.guard.told(error))?;
         let names: Vec<_> = tables.into_iter().map(|table| table.name).collect();
-        let near = |known: &&String| {
-            strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()) <= 2
-        };
-        let hint = match (names.iter().find(near), names.is_empty()) {
+        let hint = match (nearest(&names, name), names.is_empty()) {
             (Some(near), _) => format!("did you mean \"{near}\"?"),
             (None, true) => "the workspace has no tables yet".to_owned(),
             (None, false) => format!("its tables are: {}", super::losses::listed(&names)),
@@ -213,6 +210,38 @@ impl Table {
             .with_hint("make the columns of the query and of CREATE TABLE the same")
             .with_faults(faults)),
         }
+    }
+}
+
+/// The name that a misspelt one is likely to be.
+fn nearest<'n>(names: &'n [String], misspelt: &str) -> Option<&'n String> {
+    let misspelt = misspelt.to_lowercase();
+    let distance = |name: &&String| strsim::damerau_levenshtein(&name.to_lowercase(), &misspelt);
+    let most = misspelt.chars().count().div_ceil(3).min(3);
+    let near = names.iter().min_by_key(distance);
+    near.filter(|name| distance(name) <= most)
+}
+
+/// An error about a name that is not there, with the one that may be meant.
+pub fn with_nearest(opened: &Opened, error: Error) -> Error {
+    let sql = match error.kind() {
+        ErrorKind::TableNotFound => "SELECT name FROM pragma_table_list WHERE schema = 'main'",
+        ErrorKind::ColumnNotFound => {
+            "SELECT c.name FROM pragma_table_list t, pragma_table_xinfo(t.name, 'main') c
+             WHERE t.schema = 'main' AND t.type IN ('table', 'view') AND t.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+        }
+        _ => return error,
+    };
+    let names = || -> rusqlite::Result<Vec<String>> {
+        let mut statement = opened.connection.prepare(sql)?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    };
+    // As in "no such column: o.nme". Without the names the error is good enough.
+    let message = error.to_string();
+    let misspelt = message.rsplit([' ', '.']).next().unwrap_or_default();
+    match nearest(&names().unwrap_or_default(), misspelt) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error,
     }
 }
 

@@ -316,17 +316,16 @@ pub fn create_as(
 ) -> Result<Written> {
     // Compiled before the table is there, so that it cannot read what it adds.
     let mut filling = Filling::begin(opened, wait, create, target, options, |opened| {
-        let statement = opened.guard.reading(&opened.connection, select)?;
+        let statement = opened.reading(select)?;
         Ok(described(&statement)
             .into_iter()
             .map(|(name, _)| name)
             .collect())
     })?;
     let mut adding = filling.adding()?;
-    let Opened {
-        connection, guard, ..
-    } = adding.opened;
-    let mut statement = guard.reading(connection, select)?;
+    let opened = adding.opened;
+    let mut statement = opened.reading(select)?;
+    let guard = &opened.guard;
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|error| guard.told(error))? {
         let values = (0..adding.places.len()).map(|at| match row.get_ref(at) {

@@ -145,7 +145,7 @@ fn rows() -> impl Strategy<Value = RecordBatch> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read(rows in rows()) {

@@ -108,6 +108,34 @@ fn what_is_not_there() {
     }
 }
 
+#[test]
+fn misspelt_names() {
+    let workspace = shop();
+    for (sql, near) in [
+        ("SELECT * FROM ordres", Some("orders")),
+        ("SELECT * FROM main.Ordres", Some("orders")),
+        ("SELECT nmae FROM orders", Some("name")),
+        ("SELECT o.totl FROM orders AS o", Some("total")),
+        ("SELECT customer FROM orders", None),
+        ("SELECT * FROM customers", None),
+    ] {
+        let error = workspace.query(sql, &options()).unwrap_err();
+        let hint = near.map(|near| format!("did you mean \"{near}\"?"));
+        match hint {
+            Some(hint) => assert_eq!(error.hint(), Some(hint.as_str()), "{sql}"),
+            None => assert!(
+                error.hint().is_some_and(|hint| hint.starts_with("name a ")),
+                "{sql}"
+            ),
+        }
+    }
+    let create = "CREATE TABLE t (a TEXT)";
+    let error = workspace
+        .create_as(create, "SELECT nmae AS a FROM orders", "t", &options())
+        .unwrap_err();
+    assert_eq!(error.hint(), Some("did you mean \"name\"?"));
+}
+
 /// Column, alias and subquery have the declared type; an expression has that of its values.
 #[test]
 fn where_types_come_from() {

@@ -7,6 +7,7 @@ mod limits;
 mod loading;
 mod login;
 mod protocol;
+mod workspace;
 
 /// A defence that can be taken away.
 pub struct Mutant {
@@ -71,6 +72,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         boundary::MUTANTS,
         limits::MUTANTS,
         protocol::MUTANTS,
+        workspace::MUTANTS,
     ]
     .into_iter()
     .flatten()
