@@ -86,7 +86,7 @@ pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
         .into_iter()
         .map(|row| {
             let [name] = columns_of(row)?;
-            Ok(required(name)?)
+            required(name)
         })
         .collect()
 }
