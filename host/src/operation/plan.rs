@@ -58,15 +58,17 @@ impl Plan {
 pub async fn plan(operation: &Operation, resources: &mut Resources) -> Result<Plan> {
     let drift = drift::of(operation, resources).await?;
     let mut steps = steps::steps(operation);
-    let (id, venue) = match operation {
-        Operation::Transform(transform) => (&transform.id, venue(&transform.work)),
-        Operation::Join(join) => (&join.id, Some(join.target.connection.as_str())),
+    let venue = operation.venue();
+    let id = match operation {
+        Operation::Transform(transform) => &transform.id,
+        Operation::Join(join) => &join.id,
     };
     let review = match venue {
         Some(name) => review::review(operation, Some(resources.connection(name)?)).await?,
         None => review::review(operation, None).await?,
     };
-    if let Some(name) = venue {
+    // What is not fit to be run is not made either.
+    if let Some(name) = venue.filter(|_| review.passes()) {
         let connection = resources.connection(name)?;
         let dialect = connection
             .shared
@@ -103,19 +105,6 @@ pub async fn plan(operation: &Operation, resources: &mut Resources) -> Result<Pl
     })
 }
 
-/// The connection on which the statements run; none if that is the workspace.
-fn venue(work: &Transformation) -> Option<&str> {
-    match work {
-        Transformation::NewTable { source, .. } | Transformation::InPlace { source, .. } => {
-            Some(&source.connection)
-        }
-        Transformation::Local { source, .. } => match source {
-            Origin::Table(source) => Some(&source.connection),
-            Origin::Workspace(_) | Origin::File(_) => None,
-        },
-    }
-}
-
 /// What each connection is used for.
 fn purposes(operation: &Operation) -> Vec<(String, Purpose)> {
     match operation {
@@ -125,7 +114,7 @@ fn purposes(operation: &Operation) -> Vec<(String, Purpose)> {
                 Transformation::InPlace { .. } => Purpose::InPlace,
                 Transformation::Local { .. } => Purpose::Source,
             };
-            let name = venue(&transform.work).map(str::to_owned);
+            let name = operation.venue().map(str::to_owned);
             name.into_iter().map(|name| (name, purpose)).collect()
         }
         Operation::Join(join) => {

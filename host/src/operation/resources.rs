@@ -56,6 +56,22 @@ impl std::fmt::Debug for Rows {
 }
 
 impl Operation {
+    /// The connection on which its statements run; none if that is the workspace.
+    pub fn venue(&self) -> Option<&str> {
+        match self {
+            Self::Join(join) => Some(&join.target.connection),
+            Self::Transform(transform) => match &transform.work {
+                Transformation::NewTable { source, .. }
+                | Transformation::InPlace { source, .. }
+                | Transformation::Local {
+                    source: Origin::Table(source),
+                    ..
+                } => Some(&source.connection),
+                Transformation::Local { .. } => None,
+            },
+        }
+    }
+
     /// What it needs to be planned and run.
     pub fn needs(&self) -> Needs {
         let mut needs = Needs::default();

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use dagflux_test_support::proxy::Direction::ToServer;
 use dagflux_test_support::proxy::{Action, Plan, Proxy};
 use dagflux_test_support::tokio_postgres::Client;
+use serde_json::json;
 
 use super::{Desk, Run};
 use crate::assertions::value;
@@ -266,6 +267,39 @@ async fn a_change() -> Result<()> {
             ),
         ])
         .await
+}
+
+/// An operation that computes, and one whose rehearsal waits for a lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation() -> Result<()> {
+    let stage = Stage::new("interrupt_operation").await?;
+    let made = json!({
+        "version": 1, "id": "made", "node": "transform", "mode": "new-table",
+        "sources": [{ "connection": "db", "table": "kept" }], "target": { "table": "made" },
+        "statements": {
+            "create": "CREATE TABLE made (r double precision)",
+            "insert": format!("INSERT INTO made {SORT}"),
+        },
+    });
+    let waits = json!({
+        "version": 1, "id": "waits", "node": "transform", "mode": "in-place",
+        "sources": [{ "connection": "db", "table": "locked" }],
+        "statements": { "changes": ["ALTER TABLE locked ADD COLUMN more int"] },
+    });
+    fs::write(stage.desk.path("made.json"), made.to_string())?;
+    fs::write(stage.desk.path("waits.json"), waits.to_string())?;
+    stage
+        .all(&[
+            Case::new(
+                &["run", "made.json"],
+                "state = 'active' AND query LIKE 'INSERT INTO made%'",
+            ),
+            Case::new(&["run", "waits.json", "--yes"], "wait_event_type = 'Lock'"),
+        ])
+        .await?;
+    let made = "SELECT count(*)::text FROM pg_class WHERE relname = 'made'";
+    assert_eq!(value(&stage.admin, made).await?, "0");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -179,9 +179,9 @@ async fn changes_are_rehearsed_and_done_only_when_told_so() -> Result<()> {
     }
     // Nobody is there to answer.
     let asked = desk.run(&["run", "some.json"])?;
-    assert_eq!(asked.code, Some(130), "{asked:?}");
+    assert_eq!(asked.code, Some(2), "{asked:?}");
     let refused = desk.run(&["run", "all.json", "--yes"])?;
-    assert_eq!(refused.code, Some(130), "{refused:?}");
+    assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.err.contains("--every-row"), "{refused:?}");
     assert_eq!(value(&scene.admin, sum).await?, before);
     let ran = desk.json(&["run", "some.json", "--yes"])?;

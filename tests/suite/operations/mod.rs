@@ -17,6 +17,8 @@ use dagflux_host::operation::{
 use dagflux_host::workspace::{Options, Workspace};
 use dagflux_host::{Connection, ErrorKind};
 use dagflux_test_support::Database;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use serde_json::Value;
 
 use crate::assertions::value;
@@ -60,8 +62,8 @@ impl Observer for Watch {
         self.records.push(record.clone());
     }
 
-    fn confirms(&mut self, question: Question<'_>) -> bool {
-        match question {
+    fn confirms<'a>(&'a mut self, question: Question<'a>) -> BoxFuture<'a, bool> {
+        let answer = match question {
             Question::Apply(rehearsal) => {
                 self.rehearsal = Some(rehearsal.clone());
                 self.apply
@@ -71,7 +73,8 @@ impl Observer for Watch {
                 self.every_row
             }
             _ => false,
-        }
+        };
+        ready(answer).boxed()
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) async fn remote(
     let mut losses = stream.losses().to_vec();
 
     let going = recorder.begin(2, parts.commit);
+    recorder.before_commit()?;
     let written = recorder.end(going, parts.commit, writing.finish().await, |_| None)?;
     losses.extend(written.losses);
     Ok(Done {
@@ -113,6 +114,7 @@ pub(super) async fn within(
     let guard = Guard(Interrupt::new());
     let (keep, select) = parts.keep;
     let going = recorder.begin(1, keep);
+    recorder.before_commit()?;
     let (place, options) = (workspace.clone(), options(settings, &guard.0));
     let create = parts.create.1.to_owned();
     let (select, table) = (select.to_owned(), parts.table.to_owned());

@@ -82,6 +82,8 @@ pub enum Failure {
     Refused(Review),
     /// It was rehearsed, and the answer was no.
     Declined,
+    /// It was told to stop before it was committed.
+    Stopped,
     /// It changed another number of rows than in its rehearsal.
     Unequal {
         /// The step, from 1.
@@ -119,6 +121,7 @@ impl std::fmt::Display for Failure {
             }
             Self::Refused(_) => f.write_str("the statements are not fit to be run"),
             Self::Declined => f.write_str("it was rehearsed only: nothing was changed"),
+            Self::Stopped => f.write_str("it was stopped: nothing was changed"),
             Self::Unequal {
                 step,
                 rehearsed,
@@ -210,7 +213,7 @@ pub async fn run(
                         &mut recorder,
                     )
                     .await?;
-                    if !recorder.is_confirmed(&rehearsal) {
+                    if !recorder.is_confirmed(&rehearsal).await {
                         return Err(Failure::Declined);
                     }
                     let done = venue::run(

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use serde::{Serialize, Serializer};
 
 use super::rehearsal::{ChangeRehearsed, Rehearsal};
@@ -66,7 +67,12 @@ pub trait Observer: Send {
     }
 
     /// Whether it is meant. No transaction is open meanwhile.
-    fn confirms(&mut self, question: Question<'_>) -> bool;
+    fn confirms<'a>(&'a mut self, question: Question<'a>) -> BoxFuture<'a, bool>;
+
+    /// Whether to go on and commit: the last moment to say no.
+    fn commits(&mut self) -> bool {
+        true
+    }
 }
 
 /// Takes down the steps of a run.
@@ -133,12 +139,23 @@ impl<'o> Recorder<'o> {
 
     /// Whether what was rehearsed is to be done: asked for as a whole, and again for each statement
     /// that touches every row.
-    pub(super) fn is_confirmed(&mut self, rehearsal: &Rehearsal) -> bool {
-        self.observer.confirms(Question::Apply(rehearsal))
-            && rehearsal
-                .changes
-                .iter()
-                .filter(|change| change.every_row)
-                .all(|change| self.observer.confirms(Question::EveryRow(change)))
+    pub(super) async fn is_confirmed(&mut self, rehearsal: &Rehearsal) -> bool {
+        if !self.observer.confirms(Question::Apply(rehearsal)).await {
+            return false;
+        }
+        for change in &rehearsal.changes {
+            if change.every_row && !self.observer.confirms(Question::EveryRow(change)).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Makes sure that the operation is still wanted, before what cannot be undone.
+    pub(super) fn before_commit(&mut self) -> Result<(), Failure> {
+        match self.observer.commits() {
+            true => Ok(()),
+            false => Err(Failure::Stopped),
+        }
     }
 }

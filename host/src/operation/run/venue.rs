@@ -57,6 +57,7 @@ async fn carry_out(
     for (at, step) in steps.iter().enumerate() {
         let going = recorder.begin(at, step);
         if step.task == Task::Commit {
+            recorder.before_commit()?;
             let outcome = transaction.commit().await;
             recorder.end(going, step, outcome, |()| None)?;
             return Ok(done);
@@ -105,8 +106,8 @@ async fn carry_out(
             done.rows = done.rows.saturating_add(effect.rows.unwrap_or(0));
         }
     }
-    transaction.commit().await?;
-    Ok(done)
+    // Every operation ends with a commit.
+    Err(nothing_to_load().into())
 }
 
 /// Carries out a step that is one call.

@@ -7,6 +7,7 @@ mod limits;
 mod loading;
 mod login;
 mod protocol;
+mod operations;
 mod workspace;
 
 /// A defence that can be taken away.
@@ -72,6 +73,7 @@ pub fn all() -> impl Iterator<Item = &'static Mutant> {
         boundary::MUTANTS,
         limits::MUTANTS,
         protocol::MUTANTS,
+        operations::MUTANTS,
         workspace::MUTANTS,
     ]
     .into_iter()

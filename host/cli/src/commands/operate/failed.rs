@@ -1,5 +1,6 @@
 //! Why an operation was not carried out, for people and as an exit code.
 
+use dagflux_host::ErrorKind;
 use dagflux_host::operation::review::Review;
 use dagflux_host::operation::{Drift, Failure as Failed};
 
@@ -12,6 +13,7 @@ pub fn failure(failed: Failed) -> anyhow::Error {
     match failed {
         Failed::Drift(drift) => drifted(&drift).into(),
         Failed::Refused(review) => refused(&review).into(),
+        Failed::Stopped => Failure::interrupted().into(),
         Failed::Declined => Failure::new(Exit::Interrupted, "declined", told)
             .hint("run it again and answer yes, or add --yes")
             .into(),
@@ -24,15 +26,15 @@ pub fn failure(failed: Failed) -> anyhow::Error {
                 hint: None,
                 source: error,
             };
-            anyhow::Error::new(failure).context(told_of(&step.what))
+            let told = match failure.source.kind() {
+                ErrorKind::OutcomeUnknown => format!("to {}", step.what),
+                _ => format!("nothing was changed: to {} failed", step.what),
+            };
+            anyhow::Error::new(failure).context(told)
         }
         Failed::Before(error) => error.into(),
         _ => Failure::new(Exit::Failure, "other", told).into(),
     }
-}
-
-fn told_of(what: &str) -> String {
-    format!("nothing was changed: to {what} failed")
 }
 
 fn drifted(drift: &[Drift]) -> Failure {

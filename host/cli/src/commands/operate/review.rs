@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use dagflux_host::operation::review::{Finding, Severity};
-use dagflux_host::operation::{Operation, Origin, Transformation};
 
 use super::prepare;
 use crate::args::OperationArgs;
@@ -18,7 +17,7 @@ use crate::output::{self, printable};
 /// When the operation or its connection cannot be opened.
 pub async fn run(context: &Context, args: &OperationArgs) -> anyhow::Result<Exit> {
     let operation = prepare::operation(&args.file)?;
-    let review = match venue(&operation) {
+    let review = match operation.venue() {
         Some(name) => {
             let mut connection = context.open(name).await?;
             let canceller = connection.canceller();
@@ -40,23 +39,6 @@ pub async fn run(context: &Context, args: &OperationArgs) -> anyhow::Result<Exit
         true => Exit::Success,
         false => Exit::Findings,
     })
-}
-
-/// The connection on which the statements would run.
-fn venue(operation: &Operation) -> Option<&str> {
-    match operation {
-        Operation::Join(join) => Some(&join.target.connection),
-        Operation::Transform(transform) => match &transform.work {
-            Transformation::NewTable { source, .. } | Transformation::InPlace { source, .. } => {
-                Some(&source.connection)
-            }
-            Transformation::Local {
-                source: Origin::Table(source),
-                ..
-            } => Some(&source.connection),
-            Transformation::Local { .. } => None,
-        },
-    }
 }
 
 /// Prints findings, one paragraph each.

@@ -13,7 +13,7 @@ use crate::args::RunArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::interrupt::or_interrupt;
+use crate::interrupt::{Commit, or_interrupt, or_interrupt_commit};
 use crate::output::{self, duration, rows};
 
 /// Runs the command.
@@ -26,6 +26,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         let file = File::options().append(true).create(true).open(path);
         file.with_context(|| format!("cannot write {}", path.display()))
     });
+    let commit = Commit::default();
     let mut watch = Watch {
         json: context.json,
         yes: args.yes,
@@ -33,38 +34,79 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         rehearse: args.rehearse,
         log: log.transpose()?,
         progress: None,
+        commit: &commit,
+        unanswered: false,
         failure: None,
     };
     let settings = Settings::default()
         .with_losses(args.losses.policy())
         .with_shown(args.rows);
     let began = Instant::now();
-    let outcome = or_interrupt(None, async {
-        let resources = prepare::resources(context, &operation, &args.operation).await?;
-        let run = dagflux_host::operation::run(&operation, resources, &settings, &mut watch);
-        Ok(run.await)
-    })
+    let resources = or_interrupt(
+        None,
+        prepare::resources(context, &operation, &args.operation),
+    )
     .await?;
+    let venue = operation.venue().map(str::to_owned);
+    let canceller = venue.and_then(|name| {
+        let connection = resources.connections.get(&name)?;
+        Some(connection.canceller())
+    });
+    let work = async {
+        let run = dagflux_host::operation::run(&operation, resources, &settings, &mut watch);
+        run.await.map_err(Ended)
+            .map_err(anyhow::Error::from)
+    };
+    let outcome = match canceller {
+        Some(canceller) => or_interrupt_commit(canceller, &commit, work).await,
+        None => or_interrupt(None, work).await,
+    };
     drop(watch.progress.take());
-    let done = match outcome {
+    let done = match outcome.map_err(|error| error.downcast::<Ended>()) {
         Ok(done) => done,
-        Err(Failed::Declined) if args.rehearse => return Ok(Exit::Success),
-        Err(Failed::Declined) if args.yes => {
-            return Err(Failure::new(
-                Exit::Interrupted,
-                "declined",
-                "a statement touches every row of the table: nothing was changed",
-            )
-            .hint("if that is meant, add --every-row")
-            .into());
+        Err(Ok(Ended(Failed::Declined))) if args.rehearse => return Ok(Exit::Success),
+        Err(Ok(Ended(Failed::Declined))) if watch.unanswered => {
+            return Err(unanswered(args).into());
         }
-        Err(failure) => return Err(failed::failure(failure)),
+        Err(Ok(Ended(failure))) => return Err(failed::failure(failure)),
+        Err(Err(error)) => return Err(error),
     };
     finished(context, &done, began)?;
     match watch.failure {
         Some(error) => Err(error),
         None => Ok(Exit::Success),
     }
+}
+
+/// How a run ended, on its way through.
+#[derive(Debug)]
+struct Ended(Failed);
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Ended {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// The failure of a question that found nobody to answer.
+fn unanswered(args: &RunArgs) -> Failure {
+    let (message, hint) = match args.yes {
+        true => (
+            "a statement touches every row of the table: nothing was changed",
+            "if that is meant, add --every-row",
+        ),
+        false => (
+            "it was rehearsed only, since nobody is there to say that it is meant: nothing was changed",
+            "look at the rehearsal, and add --yes to have it done",
+        ),
+    };
+    Failure::usage(message).hint(hint)
 }
 
 fn finished(context: &Context, done: &Done, began: Instant) -> anyhow::Result<()> {
