@@ -63,10 +63,7 @@ pub async fn plan(operation: &Operation, resources: &mut Resources) -> Result<Pl
         Operation::Transform(transform) => &transform.id,
         Operation::Join(join) => &join.id,
     };
-    let review = match venue {
-        Some(name) => review::review(operation, Some(resources.connection(name)?)).await?,
-        None => review::review(operation, None).await?,
-    };
+    let review = review::review(operation, resources).await?;
     // What is not fit to be run is not made either.
     if let Some(name) = venue.filter(|_| review.passes()) {
         let connection = resources.connection(name)?;

@@ -4,13 +4,13 @@
 //! The statements are in `tests/data/review`; the head of `valid.sql` says in which form.
 
 use anyhow::{Context, Result, ensure};
-use dagflux_host::Connection;
 use dagflux_host::operation::review::{Review, Rule, Severity};
-use dagflux_host::operation::{self, Document, Operation};
+use dagflux_host::operation::{self, Document, Operation, Resources};
 use dagflux_test_support::Database;
 use dagflux_test_support::tokio_postgres::Client;
 use serde_json::{Value, json};
 
+use super::connections;
 use crate::assertions::{rows, still_works};
 use crate::fixture;
 
@@ -121,12 +121,12 @@ async fn state(client: &Client) -> Result<Vec<Vec<Option<String>>>> {
 /// What a review finds, which has to leave everything as it was.
 async fn reviewed(
     database: &Database<'_>,
-    connection: &mut Connection,
+    resources: &mut Resources,
     case: &Case,
     before: &[Vec<Option<String>>],
 ) -> Result<Review> {
     println!("{}", case.name);
-    let review = operation::review(&case.operation, Some(&mut *connection)).await?;
+    let review = operation::review(&case.operation, resources).await?;
     let client = database.sql().await?;
     ensure!(
         state(&client).await? == before,
@@ -145,12 +145,12 @@ async fn what_is_valid_passes() -> Result<()> {
     let client = database.sql().await?;
     client.batch_execute(SCHEMA).await?;
     let before = state(&client).await?;
-    let mut connection = fixture::connect(&database).await?;
+    let mut resources = connections([("shop", fixture::connect(&database).await?)]);
     let cases = cases(VALID)?;
     assert_eq!(cases.len(), 50);
     let mut refused = Vec::new();
     for case in &cases {
-        let review = reviewed(&database, &mut connection, case, &before).await?;
+        let review = reviewed(&database, &mut resources, case, &before).await?;
         if review
             .findings
             .iter()
@@ -160,7 +160,13 @@ async fn what_is_valid_passes() -> Result<()> {
         }
     }
     assert!(refused.is_empty(), "refused: {refused:#?}");
-    still_works(&mut connection).await;
+    still_works(
+        resources
+            .connections
+            .get_mut("shop")
+            .context("the connection")?,
+    )
+    .await;
     Ok(())
 }
 
@@ -173,11 +179,11 @@ async fn what_is_wrong_or_dangerous_does_not() -> Result<()> {
     let cases = cases(REFUSED)?;
     assert_eq!(cases.len(), 50);
     // The superuser: nothing is refused for lack of a privilege.
-    let mut connection = fixture::connect_as_admin(&database).await?;
+    let mut resources = connections([("shop", fixture::connect_as_admin(&database).await?)]);
     let mut passed = Vec::new();
     for case in &cases {
         ensure!(!case.rules.is_empty(), "{}: no rules", case.name);
-        let review = reviewed(&database, &mut connection, case, &before).await?;
+        let review = reviewed(&database, &mut resources, case, &before).await?;
         let found = |rule: &String| {
             let mut grave = review.findings.iter();
             grave.any(|finding| finding.rule.as_str() == rule && finding.severity != Severity::Note)
@@ -201,7 +207,13 @@ async fn what_is_wrong_or_dangerous_does_not() -> Result<()> {
         passed.is_empty(),
         "passed, or for other reasons: {passed:#?}"
     );
-    still_works(&mut connection).await;
+    still_works(
+        resources
+            .connections
+            .get_mut("shop")
+            .context("the connection")?,
+    )
+    .await;
     Ok(())
 }
 
@@ -212,7 +224,7 @@ async fn what_only_the_whole_operation_tells() -> Result<()> {
     let client = database.sql().await?;
     client.batch_execute(SCHEMA).await?;
     let before = state(&client).await?;
-    let mut connection = fixture::connect_as_admin(&database).await?;
+    let mut resources = connections([("shop", fixture::connect_as_admin(&database).await?)]);
     let add = "--- changes\nALTER TABLE shop.orders ADD COLUMN extra text\n";
     let search = "WITH RECURSIVE a AS (SELECT 1 AS id UNION ALL SELECT id + 1 FROM a WHERE id < 3) SEARCH DEPTH FIRST BY id SET o";
     for (text, passes, rule) in [
@@ -276,12 +288,18 @@ async fn what_only_the_whole_operation_tells() -> Result<()> {
             "table-not-found",
         ),
     ] {
-        let review = reviewed(&database, &mut connection, &case(&text)?, &before).await?;
+        let review = reviewed(&database, &mut resources, &case(&text)?, &before).await?;
         let rules: Vec<_> = review.findings.iter().map(|finding| finding.rule.as_str()).collect();
         assert_eq!(review.passes(), passes, "{text}: {rules:?}");
         assert!(rule.is_empty() || rules.contains(&rule), "{text}: {rules:?}");
     }
-    still_works(&mut connection).await;
+    still_works(
+        resources
+            .connections
+            .get_mut("shop")
+            .context("the connection")?,
+    )
+    .await;
     Ok(())
 }
 
@@ -295,9 +313,10 @@ async fn sources_of_other_connections_and_names_without_a_schema() -> Result<()>
     let before = state(&client).await?;
     let connector = fixture::postgres().await?;
     let config = fixture::config(&database).with("schema", "shop");
-    let mut connection = connector
+    let connection = connector
         .connect(config, fixture::secrets(&database), Default::default())
         .await?;
+    let mut resources = connections([("shop", connection)]);
     let join = |select: &str, columns: Value| -> Result<Operation> {
         let document = json!({
             "version": 1, "id": "far-away", "node": "join", "mode": "new-table",
@@ -359,7 +378,7 @@ async fn sources_of_other_connections_and_names_without_a_schema() -> Result<()>
         ),
     ] {
         let operation = join(select, columns)?;
-        let review = operation::review(&operation, Some(&mut connection)).await?;
+        let review = operation::review(&operation, &mut resources).await?;
         ensure!(
             state(&client).await? == before,
             "{select} changed something"
@@ -375,6 +394,12 @@ async fn sources_of_other_connections_and_names_without_a_schema() -> Result<()>
             None => assert_eq!(rules, [""; 0], "{select}: {:?}", review.findings),
         }
     }
-    still_works(&mut connection).await;
+    still_works(
+        resources
+            .connections
+            .get_mut("shop")
+            .context("the connection")?,
+    )
+    .await;
     Ok(())
 }

@@ -9,17 +9,19 @@ use super::judge::judge;
 use super::{Finding, Review, Rule, Severity, Slot};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::operation::Operation;
+use crate::operation::resources::Resources;
 use crate::operation::sql::{self, Kind};
+use crate::operation::{Operation, blocking};
 use crate::types::{Examination, TableName};
+use crate::workspace::Workspace;
 
 /// The dialect of the workspace.
 const WORKSPACE: &str = "sqlite";
 
 /// Looks at the statements of an operation without running it.
 ///
-/// `connection` is that of the source of a transformation, or of the target of a join; an operation
-/// within the workspace has none. What is made on the way, so that what follows it can be looked at
+/// Of `resources` it needs the connection of the source of a transformation, or of the target of a
+/// join; or the workspace, for an operation within it. What is made on the way, so that what follows it can be looked at
 /// (the new table, empty; an empty table for each source of a join that is elsewhere), is made in a
 /// transaction that is rolled back. A table that exists is not altered: where a statement needs that,
 /// a note says so.
@@ -28,8 +30,15 @@ const WORKSPACE: &str = "sqlite";
 ///
 /// What the connection reports, where it is about the connection and not about a statement; and
 /// [`ErrorKind::Unsupported`] for a dialect that there is no parser for.
-pub async fn review(operation: &Operation, connection: Option<&mut Connection>) -> Result<Review> {
-    let mut reviewing = Reviewing::default();
+pub async fn review(operation: &Operation, resources: &mut Resources) -> Result<Review> {
+    let mut reviewing = Reviewing {
+        findings: Vec::new(),
+        workspace: resources.workspace.clone(),
+    };
+    let connection = match operation.venue() {
+        Some(name) => Some(resources.connection(name)?),
+        None => None,
+    };
     match operation {
         Operation::Transform(transform) => reviewing.transform(transform, connection).await?,
         Operation::Join(join) => reviewing.join(join, needed(connection)?).await?,
@@ -95,9 +104,9 @@ fn about<T>(answer: Result<T>) -> Result<Result<T>> {
     }
 }
 
-#[derive(Default)]
 struct Reviewing {
     findings: Vec<Finding>,
+    workspace: Option<Workspace>,
 }
 
 impl Reviewing {
@@ -138,6 +147,16 @@ impl Reviewing {
             examination.effects.extend(effects);
         }
         Ok(self.judge(slot, at, text, Some(&answer), &context))
+    }
+
+    /// What the workspace says against a query; none if it has nothing against it.
+    async fn refused_by_workspace(&self, sql: &str) -> Result<Option<Result<Examination>>> {
+        let Some(workspace) = self.workspace.clone() else {
+            return Ok(None);
+        };
+        let sql = sql.to_owned();
+        let answer = blocking(move || workspace.examine(&sql)).await;
+        Ok(about(answer)?.err().map(Err))
     }
 
     /// Judges a statement that the server cannot look at yet.

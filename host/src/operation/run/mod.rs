@@ -178,6 +178,10 @@ pub async fn run(
     if !drift.is_empty() {
         return Err(Failure::Drift(drift));
     }
+    let review = review::review(operation, &mut resources).await?;
+    if !review.passes() {
+        return Err(Failure::Refused(review));
+    }
     let steps = steps::steps(operation);
     match operation {
         Operation::Transform(Transform { id, work, .. }) => {
@@ -185,25 +189,21 @@ pub async fn run(
             match work {
                 Transformation::Local { source, .. } => match source {
                     Origin::Table(source) => {
-                        let mut connection = resources.take_connection(&source.connection)?;
-                        passes(review::review(operation, Some(&mut connection)).await?)?;
+                        let connection = resources.take_connection(&source.connection)?;
                         let workspace = resources.workspace()?.clone();
                         local::remote(&steps, connection, workspace, settings, &mut recorder).await
                     }
                     Origin::Workspace(_) | Origin::File(_) => {
-                        passes(review::review(operation, None).await?)?;
                         let workspace = resources.workspace()?.clone();
                         local::within(&steps, workspace, settings, &mut recorder).await
                     }
                 },
                 Transformation::NewTable { source, .. } => {
                     let connection = resources.connection(&source.connection)?;
-                    passes(review::review(operation, Some(connection)).await?)?;
                     venue::run(&steps, connection, None, settings, &mut recorder).await
                 }
                 Transformation::InPlace { source, .. } => {
                     let connection = resources.connection(&source.connection)?;
-                    passes(review::review(operation, Some(connection)).await?)?;
                     let rehearsal = rehearsal::rehearse(
                         id,
                         &steps,
@@ -232,18 +232,10 @@ pub async fn run(
         }
         Operation::Join(join) => {
             let mut connection = resources.take_connection(&join.target.connection)?;
-            passes(review::review(operation, Some(&mut connection)).await?)?;
             let mut recorder = Recorder::new(&join.id, observer);
             let sources = sources::open(join, &mut resources, settings)?;
             venue::join(&steps, &mut connection, sources, settings, &mut recorder).await
         }
-    }
-}
-
-fn passes(review: Review) -> Result<(), Failure> {
-    match review.passes() {
-        true => Ok(()),
-        false => Err(Failure::Refused(review)),
     }
 }
 

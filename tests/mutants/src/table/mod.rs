@@ -6,8 +6,8 @@ mod encryption;
 mod limits;
 mod loading;
 mod login;
-mod protocol;
 mod operations;
+mod protocol;
 mod workspace;
 
 /// A defence that can be taken away.

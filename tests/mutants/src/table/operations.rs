@@ -8,9 +8,9 @@ pub const MUTANTS: &[Mutant] = &[
         name: "reviewed-first",
         defence: "statements with errors are not run",
         file: "host/src/operation/run/mod.rs",
-        after: "fn passes(review: Review) -> Result<(), Failure> {\n    match ",
-        find: "review.passes()",
-        replace: "true",
+        after: "",
+        find: "!review.passes()",
+        replace: "false",
         program: Suite,
         cases: &[
             "operations::transform::what_fails_leaves_nothing_behind",

@@ -57,13 +57,7 @@ pub async fn resources(
         resources.files.insert(path.clone(), rows);
     }
     if needs.workspace {
-        let path = match &args.workspace {
-            Some(path) => path.clone(),
-            None => default_workspace()?,
-        };
-        let workspace = tokio::task::block_in_place(|| Workspace::open(&path));
-        let workspace = workspace.with_context(|| format!("the workspace {}", path.display()))?;
-        resources.workspace = Some(workspace);
+        resources.workspace = Some(workspace(args)?);
     }
     for name in &needs.connections {
         let connection = context.open(name).await;
@@ -71,6 +65,19 @@ pub async fn resources(
         resources.connections.insert(name.clone(), connection);
     }
     Ok(resources)
+}
+
+/// Opens the workspace.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn workspace(args: &OperationArgs) -> anyhow::Result<Workspace> {
+    let path = match &args.workspace {
+        Some(path) => path.clone(),
+        None => default_workspace()?,
+    };
+    let workspace = tokio::task::block_in_place(|| Workspace::open(&path));
+    workspace.with_context(|| format!("the workspace {}", path.display()))
 }
 
 /// A file that an operation names: beside the operation, unless it says where.

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use dagflux_host::operation::Resources;
 use dagflux_host::operation::review::{Finding, Severity};
 
 use super::prepare;
@@ -17,19 +18,23 @@ use crate::output::{self, printable};
 /// When the operation or its connection cannot be opened.
 pub async fn run(context: &Context, args: &OperationArgs) -> anyhow::Result<Exit> {
     let operation = prepare::operation(&args.file)?;
-    let review = match operation.venue() {
-        Some(name) => {
-            let mut connection = context.open(name).await?;
-            let canceller = connection.canceller();
-            let review = or_interrupt(Some(canceller), async {
-                Ok(dagflux_host::operation::review(&operation, Some(&mut connection)).await?)
-            })
-            .await?;
-            close(connection).await;
-            review
-        }
-        None => dagflux_host::operation::review(&operation, None).await?,
-    };
+    let mut resources = Resources::default();
+    if operation.needs().workspace {
+        resources.workspace = Some(prepare::workspace(args)?);
+    }
+    let mut canceller = None;
+    if let Some(name) = operation.venue() {
+        let connection = context.open(name).await?;
+        canceller = Some(connection.canceller());
+        resources.connections.insert(name.to_owned(), connection);
+    }
+    let review = or_interrupt(canceller, async {
+        Ok(dagflux_host::operation::review(&operation, &mut resources).await?)
+    })
+    .await?;
+    for connection in resources.connections.into_values() {
+        close(connection).await;
+    }
     if context.json {
         output::json(&review)?;
     } else {

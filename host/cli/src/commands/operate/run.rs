@@ -54,8 +54,7 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
     });
     let work = async {
         let run = dagflux_host::operation::run(&operation, resources, &settings, &mut watch);
-        run.await.map_err(Ended)
-            .map_err(anyhow::Error::from)
+        run.await.map_err(Ended).map_err(anyhow::Error::from)
     };
     let outcome = match canceller {
         Some(canceller) => or_interrupt_commit(canceller, &commit, work).await,

@@ -81,7 +81,8 @@ impl Reviewing {
                             .clone()
                             .with_sources(sources)
                             .with_filled(made.columns.clone());
-                        self.judge(Slot::Select, at, select, None, &reading);
+                        let answer = self.refused_by_workspace(select).await?;
+                        self.judge(Slot::Select, at, select, answer.as_ref(), &reading);
                     }
                     // The rules have no such transformation.
                     Origin::File(_) => {}
