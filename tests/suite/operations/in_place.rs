@@ -242,3 +242,50 @@ async fn a_table_that_changed_since_the_rehearsal_is_left_alone() -> Result<()> 
     );
     Ok(())
 }
+
+/// A sample is no reason to fail: odd names, values that Arrow cannot hold, no primary key.
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_are_shown_of_any_table() -> Result<()> {
+    let scene = Scene::new("in_place_odd").await?;
+    scene
+        .admin
+        .batch_execute(
+            r#"CREATE TABLE "Odd ""name" ("A key" date, part int, "select" numeric(10,2), PRIMARY KEY ("A key", part));
+               INSERT INTO "Odd ""name" VALUES ('infinity', 1, 'NaN'), ('2026-01-01', 1, 1.5), ('2026-01-01', 2, 2);
+               CREATE TABLE plain (a int); INSERT INTO plain VALUES (1), (1), (2);
+               ALTER TABLE "Odd ""name" OWNER TO dagflux; ALTER TABLE plain OWNER TO dagflux"#,
+        )
+        .await?;
+    let of = |table: &str, change: &str| {
+        let mut document = document(&[change]);
+        document["sources"][0]["table"] = json!(table);
+        operation(&document)
+    };
+    for (table, change, before, after) in [
+        (
+            r#""Odd ""name""#,
+            r#"UPDATE "Odd ""name" SET "select" = 3 WHERE part = 1"#,
+            2,
+            Some(2),
+        ),
+        (
+            r#""Odd ""name""#,
+            r#"UPDATE "Odd ""name" SET part = 7 WHERE "select" = 2"#,
+            1,
+            Some(0),
+        ),
+        ("plain", "UPDATE plain SET a = 5 WHERE a = 1", 2, None),
+    ] {
+        let mut watch = Watch::says_yes();
+        let done = plan_and_run(&of(table, change), scene.resources().await?, &mut watch).await;
+        done.map_err(|failure| anyhow::anyhow!("{change}: {failure}"))?;
+        let sample = &watch.rehearsal.context("a rehearsal")?.changes[0].sample;
+        let rows = |batch: &Option<RecordBatch>| batch.as_ref().map(RecordBatch::num_rows);
+        assert_eq!(
+            (rows(&sample.before), rows(&sample.after)),
+            (Some(before), after),
+            "{change}"
+        );
+    }
+    Ok(())
+}

@@ -64,11 +64,16 @@ impl Cutting {
             let options = ConnectOptions::default();
             let connected = self.connector.connect(config, secrets, options).await;
             let before = (passed(ToServer), passed(ToClient));
-            let outcome = match connected {
-                Err(error) => Err(error),
-                Ok(mut connection) => case::work(work, table, &mut connection).await,
+            let (outcome, connection) = match connected {
+                Err(error) => (Err(error), None),
+                Ok(mut connection) => {
+                    let outcome = case::work(work, table, &mut connection).await;
+                    (outcome, Some(connection))
+                }
             };
             let after = (passed(ToServer), passed(ToClient));
+            // Its good-bye is no part of the work.
+            drop(connection);
             (outcome, (before, after))
         };
         let done = tokio::time::timeout(PATIENCE, doing).await;

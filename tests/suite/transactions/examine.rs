@@ -30,6 +30,9 @@ async fn what_a_statement_is() -> Result<()> {
              CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF parts DEFAULT;
              CREATE FUNCTION mine(n int) RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
              CREATE FUNCTION pure(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
+             CREATE FUNCTION sends(a int, b int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify('a', 'b'); RETURN a; END $$;
+             CREATE OPERATOR ### (FUNCTION = sends, LEFTARG = int, RIGHTARG = int);
+             CREATE AGGREGATE sending(int) (SFUNC = sends, STYPE = int);
              GRANT ALL ON ALL TABLES IN SCHEMA public TO dagflux; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO dagflux",
         )
         .await?;
@@ -125,6 +128,12 @@ async fn what_a_statement_is() -> Result<()> {
             vec![("public.t", Access::Read)],
             vec!["mine"],
             Some(3),
+        ),
+        (
+            "SELECT sending(id), max(id ### 1), max(id OPERATOR(public.###) 2) FROM t",
+            vec![("public.t", Access::Read)],
+            vec!["###", "sending"],
+            Some(1),
         ),
         (
             "SELECT table_to_xml('t', true, true, '')",

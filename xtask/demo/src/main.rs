@@ -4,6 +4,7 @@
 //! `cargo xtask demo` builds what this needs and starts it. Everything happens in
 //! folders for temporary files and is gone at the end.
 
+mod operations;
 mod session;
 mod stage;
 mod summary;
@@ -85,6 +86,9 @@ async fn demonstrate() -> Result<()> {
 
     chapter("A price list: dry run, upsert, replace, and values that Arrow cannot hold");
     writes::show(&stage, &session)?;
+
+    chapter("Saved operations: reviewed, planned, rehearsed, run");
+    operations::show(&stage, &session)?;
 
     let summary = Summary {
         rows,

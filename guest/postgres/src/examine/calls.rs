@@ -45,10 +45,11 @@ const READERS: &[&str] = &[
 /// # Errors
 /// What the server reports.
 pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
-    let calls: BTreeSet<Call> = tree.expressions().into_iter().flat_map(calls).collect();
-    if calls.is_empty() {
+    let found = Found::of(&tree.expressions());
+    if found.calls.is_empty() && found.operators.is_empty() {
         return Ok(Vec::new());
     }
+    let Found { calls, operators } = found;
     // A column with a sequence draws from it when a row is added.
     let adds = tree
         .changes()
@@ -61,8 +62,9 @@ pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
         harmless.push("nextval");
     }
     let (harmless, readers) = (array(harmless), array(READERS.iter().copied()));
+    let operators = array(operators.iter().map(String::as_str));
     // What is the server's own or an extension's is what its declaration says; what someone made is
-    // trusted only if it depends on nothing but its arguments.
+    // trusted only if it depends on nothing but its arguments. An aggregate is what its parts are.
     session.ask(
         "SELECT DISTINCT CASE WHEN u.schema = '' THEN u.name ELSE u.schema || '.' || u.name END \
          FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS u(schema, name) \
@@ -73,12 +75,23 @@ pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
          OR p.proname::pg_catalog.text = ANY ($4::pg_catalog.text[]) \
          WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
          AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid) THEN p.provolatile = 'v' \
+         ELSE p.provolatile <> 'i' OR EXISTS (SELECT 1 FROM pg_catalog.pg_aggregate g \
+         JOIN pg_catalog.pg_proc part ON part.oid IN (g.aggtransfn::pg_catalog.oid, g.aggfinalfn::pg_catalog.oid, \
+         g.aggcombinefn::pg_catalog.oid, g.aggmtransfn::pg_catalog.oid, g.aggmfinalfn::pg_catalog.oid) \
+         WHERE g.aggfnoid::pg_catalog.oid = p.oid AND part.provolatile <> 'i') END \
+         UNION SELECT o.oprname::pg_catalog.text FROM pg_catalog.pg_operator o \
+         JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace \
+         JOIN pg_catalog.pg_proc p ON p.oid = o.oprcode::pg_catalog.oid \
+         WHERE n.nspname <> 'pg_catalog' AND o.oprname::pg_catalog.text = ANY ($5::pg_catalog.text[]) AND CASE \
+         WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e' \
+         AND d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid) THEN p.provolatile = 'v' \
          ELSE p.provolatile <> 'i' END ORDER BY 1",
         &[
             Some(&schemas),
             Some(&names),
             Some(&harmless),
             Some(&readers),
+            Some(&operators),
         ],
     )?;
     session
@@ -99,35 +112,61 @@ struct Call {
     name: String,
 }
 
-/// What is called in an expression, as the server writes expressions: what looks like a call and is
-/// none, such as a type with a length, is no function's name or does no harm to be asked for.
-fn calls(expression: &str) -> Vec<Call> {
-    let mut found = Vec::new();
-    let mut path: Vec<String> = Vec::new();
-    let mut rest = expression;
-    while let Some(first) = rest.chars().next() {
-        if let Some((name, after)) = name(rest) {
-            path.push(name);
-            rest = after;
-            if let Some(after) = rest.strip_prefix('.') {
-                rest = after;
-                continue;
-            }
-        } else {
-            rest = match first {
-                '\'' => after_literal(rest, expression),
-                _ => rest.get(first.len_utf8()..).unwrap_or_default(),
-            };
+/// What expressions use.
+#[derive(Debug, Default)]
+struct Found {
+    calls: BTreeSet<Call>,
+    operators: BTreeSet<String>,
+}
+
+/// What operators are made of. Manual: "Operators" in "Lexical Structure".
+const OPERATOR: &str = "+-*/<>=~!@#%^&|`?";
+
+impl Found {
+    /// What is used in expressions, as the server writes them: what looks like a call and is none,
+    /// such as a type with a length, is no function's name or does no harm to be asked for.
+    fn of(expressions: &[&str]) -> Self {
+        let mut found = Self::default();
+        for expression in expressions {
+            found.add(expression);
         }
-        if rest.starts_with('(')
-            && let Some(name) = path.pop()
-        {
-            let schema = path.pop().unwrap_or_default();
-            found.push(Call { schema, name });
-        }
-        path.clear();
+        found
     }
-    found
+
+    fn add(&mut self, expression: &str) {
+        let mut path: Vec<String> = Vec::new();
+        let mut rest = expression;
+        while let Some(first) = rest.chars().next() {
+            if let Some((name, after)) = name(rest) {
+                path.push(name);
+                rest = after;
+                if let Some(after) = rest.strip_prefix('.') {
+                    rest = after;
+                    // OPERATOR(schema.+)
+                    if !rest.starts_with(|c| OPERATOR.contains(c)) {
+                        continue;
+                    }
+                }
+            } else if OPERATOR.contains(first) {
+                let end = rest.find(|c| !OPERATOR.contains(c)).unwrap_or(rest.len());
+                let (operator, after) = rest.split_at_checked(end).unwrap_or((rest, ""));
+                self.operators.insert(operator.to_owned());
+                rest = after;
+            } else {
+                rest = match first {
+                    '\'' => after_literal(rest, expression),
+                    _ => rest.get(first.len_utf8()..).unwrap_or_default(),
+                };
+            }
+            if rest.starts_with('(')
+                && let Some(name) = path.pop()
+            {
+                let schema = path.pop().unwrap_or_default();
+                self.calls.insert(Call { schema, name });
+            }
+            path.clear();
+        }
+    }
 }
 
 /// The name that `text` begins with, and what follows it.
@@ -179,7 +218,7 @@ fn after_literal<'t>(text: &'t str, whole: &str) -> &'t str {
 
 #[cfg(test)]
 mod tests {
-    use super::calls;
+    use super::Found;
 
     #[test]
     fn what_is_called() {
@@ -199,13 +238,30 @@ mod tests {
             ("'unended", vec![]),
             ("\"unended", vec![]),
         ] {
-            let found: Vec<String> = calls(expression)
+            let mut expected = expected;
+            expected.sort_unstable();
+            let mut found: Vec<String> = Found::of(&[expression])
+                .calls
                 .into_iter()
                 .map(|call| match call.schema.as_str() {
                     "" => call.name,
                     schema => format!("{schema}.{}", call.name),
                 })
                 .collect();
+            found.sort_unstable();
+            assert_eq!(found, expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn what_operators_are_used() {
+        for (expression, expected) in [
+            ("(a + b)", vec!["+"]),
+            ("(a ->> 'x-y'::text) ~~ '%'::text", vec!["->>", "~~"]),
+            ("(a OPERATOR(s.###) b)", vec!["###"]),
+            ("'a + b'", vec![]),
+        ] {
+            let found: Vec<String> = Found::of(&[expression]).operators.into_iter().collect();
             assert_eq!(found, expected, "{expression}");
         }
     }

@@ -4,6 +4,7 @@ use arrow_array::RecordBatch;
 use futures_util::TryStreamExt;
 
 use super::record::Recorder;
+use super::venue::shown_as;
 use super::{Failure, Settings, first};
 use crate::connection::Connection;
 use crate::descriptor::Dialect;
@@ -193,8 +194,11 @@ impl Rehearsing<'_> {
         transaction: &mut Transaction<'_>,
     ) -> Result<Option<RecordBatch>> {
         let asked = match touched {
-            Some(sql) => transaction.query(sql).await,
-            None => transaction.preview(self.table, self.shown).await,
+            Some(sql) => transaction.query_with(sql, shown_as()).await,
+            None => {
+                let shown = transaction.preview_with(self.table, self.shown, shown_as());
+                shown.await
+            }
         };
         // A sample is no reason to fail: the statement itself may be.
         let Ok(mut rows) = asked else {
@@ -257,7 +261,7 @@ impl Rehearsing<'_> {
             self.dialect.quote(keys),
             on.join(" AND ")
         );
-        let Ok(rows) = transaction.query(&sql).await else {
+        let Ok(rows) = transaction.query_with(&sql, shown_as()).await else {
             // The columns of the key are not there any more.
             return Ok(None);
         };

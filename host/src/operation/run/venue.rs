@@ -12,7 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::operation::Merging;
 use crate::operation::steps::{Step, Task};
 use crate::transaction::Transaction;
-use crate::types::{Duplicates, Loss, TableName, TransactionOptions, WriteMode, WriteOptions};
+use crate::types::{
+    Duplicates, Loss, LossPolicy, OnLoss, TableName, TransactionOptions, WriteMode, WriteOptions,
+};
 
 /// Carries the steps out. With a rehearsal, each has to change as many rows as it did there.
 pub(super) async fn run(
@@ -204,13 +206,18 @@ async fn preview(
         return Ok(Vec::new());
     };
     let mut rows = match sql {
-        Some(sql) => transaction.query(sql).await?,
-        None => transaction.preview(table, most).await?,
+        Some(sql) => transaction.query_with(sql, shown_as()).await?,
+        None => transaction.preview_with(table, most, shown_as()).await?,
     };
     let schema = rows.schema().clone();
     let batch = rows.try_next().await?;
     let batch = batch.unwrap_or_else(|| RecordBatch::new_empty(schema));
     Ok(vec![first(batch, most)])
+}
+
+/// How rows are had that are only shown: whatever they are.
+pub(super) fn shown_as() -> LossPolicy {
+    LossPolicy::new(OnLoss::Text)
 }
 
 fn nothing_to_load() -> Error {
