@@ -210,6 +210,12 @@ impl Session {
                 () = shared.roll_back.notified() => {
                     let outcome = self.roll_back().await;
                     self.note(&outcome);
+                    // What may still be open is nothing to go on with.
+                    if let Err(error) = &outcome
+                        && error.kind() != ErrorKind::Unsupported
+                    {
+                        self.end(error.kind());
+                    }
                     if self.has_ended() {
                         return None;
                     }

@@ -237,6 +237,9 @@ pub(crate) async fn serve(
     provisional: bool,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
+    if opened.is_closed() {
+        return;
+    }
     session.shared.broker.meter.begin_operation();
     let Some((sink, opened)) = session.open_resource(opened, open).await else {
         return;

@@ -137,6 +137,9 @@ pub(crate) async fn serve(
     batches: mpsc::Sender<Result<Piece>>,
     open: impl for<'s> FnOnce(&'s mut Session) -> BoxFuture<'s, Result<ResourceAny>>,
 ) {
+    if opened.is_closed() {
+        return;
+    }
     session.shared.broker.meter.begin_operation();
     let Some((rows, opened)) = session.open_resource(opened, open).await else {
         return;

@@ -148,10 +148,14 @@ fn with_types(session: &mut Session, columns: Vec<ColumnDescription>) -> Result<
 }
 
 /// The tables and views that were locked, by `$1` and `$2`: their ids and the modes; and whether each
-/// is behind a view among them.
+/// is behind a view among them, or in a policy that says which rows the login sees.
 const NAMES: &str = "WITH RECURSIVE locked AS (SELECT u.oid, u.mode FROM ROWS FROM \
     (pg_catalog.unnest($1::pg_catalog.oid[]), pg_catalog.unnest($2::pg_catalog.text[])) AS u(oid, mode)), \
     behind(oid, seen) AS (SELECT l.oid, true FROM locked l UNION \
+    SELECT d.refobjid, false FROM locked l JOIN pg_catalog.pg_policy p ON p.polrelid = l.oid \
+    JOIN pg_catalog.pg_depend d ON d.objid = p.oid AND d.refobjid <> l.oid \
+    AND d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass::pg_catalog.oid \
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid UNION \
     SELECT d.refobjid, false FROM behind b JOIN pg_catalog.pg_rewrite r ON r.ev_class = b.oid AND r.ev_type = '1' \
     JOIN pg_catalog.pg_depend d ON d.objid = r.oid AND d.refobjid <> r.ev_class \
     AND d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass::pg_catalog.oid \

@@ -108,7 +108,9 @@ pub fn beginning(sql: &str, passed_over: char) -> &str {
     loop {
         rest = if let Some(comment) = rest.strip_prefix("--") {
             trimmed(
-                comment.split_once('\n').map_or("", |(_, after)| after),
+                comment
+                    .split_once(['\n', '\r'])
+                    .map_or("", |(_, after)| after),
                 passed_over,
             )
         } else if rest.starts_with("/*") {
@@ -320,6 +322,7 @@ mod tests {
         }
         for sql in [
             "CALL p()",
+            "-- select\rCALL p()",
             "DO $$ BEGIN END $$",
             "VACUUM t",
             "CREATE INDEX CONCURRENTLY i ON t (a)",

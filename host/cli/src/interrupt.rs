@@ -60,7 +60,7 @@ pub async fn or_interrupt_change<T>(
 /// # Errors
 /// As [`or_interrupt`], and as [`or_interrupt_change`] from when the last step began.
 pub async fn or_interrupt_commit<T>(
-    canceller: Canceller,
+    cancellers: Vec<Canceller>,
     commit: &Commit,
     work: impl Future<Output = anyhow::Result<T>>,
 ) -> anyhow::Result<T> {
@@ -72,7 +72,7 @@ pub async fn or_interrupt_commit<T>(
         true => BRIEF,
         false => PATIENCE,
     };
-    or_stop(Some(asking(canceller)), work, told, abandoned).await
+    or_stop(Some(asking_all(cancellers)), work, told, abandoned).await
 }
 
 /// Which came first: the last step of a change, or the wish to stop.
@@ -125,6 +125,15 @@ impl Commit {
 /// Asks the server to stop, each time it is called.
 fn asking(canceller: Canceller) -> impl AsyncFn() -> dagflux_host::Result<()> {
     async move || canceller.cancel().await
+}
+
+/// Asks all of several servers to stop, each time it is called.
+fn asking_all(cancellers: Vec<Canceller>) -> impl AsyncFn() -> dagflux_host::Result<()> {
+    async move || {
+        let asked = cancellers.iter().map(Canceller::cancel);
+        let asked = futures_util::future::join_all(asked).await;
+        asked.into_iter().collect()
+    }
 }
 
 /// Asks until nobody waits any more; says once if that did not work. `asked` is told of the first

@@ -11,7 +11,7 @@ use super::{Operation, Origin, TableOf, Transformation};
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::report::{CheckOptions, Finding, Purpose, Severity};
-use crate::types::{Access, Examination, KeepsOut, TransactionOptions};
+use crate::types::{Access, Examination, KeepsOut, TableName, TransactionOptions};
 
 /// What running an operation would do, and what stands in its way.
 #[derive(Debug, Clone, Serialize)]
@@ -189,7 +189,7 @@ fn locks(examined: &Examination) -> Vec<Lock> {
                 KeepsOut::TheSameRows
             }
         };
-        let table = format!("{}.{}", table.schema, table.name);
+        let table = TableName::in_schema(&table.schema, &table.name).to_string();
         if !locks.iter().any(|lock| lock.table == table) {
             locks.push(Lock { table, keeps_out });
         }

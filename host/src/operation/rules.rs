@@ -176,6 +176,7 @@ rules! {
     OneSource / "one-source": "A transformation has a source: the first of `sources`.",
     Beside / "beside": "What the statements of a transformation read beside its source is in the same place: other tables of its connection, or of the workspace.",
     TwoSources / "two-sources": "A join has two sources or more.",
+    FileOnce / "file-once": "A file is one source: a statement can use the table that it is loaded into as often as it likes.",
     OnePlace / "one-place": "A source is in one place: a `connection` with its `table`, or the `workspace`, or a `file`.",
     TableName / "table-name": "A table is written as table, schema.table, or with double quotes around odd parts.",
     FilesAreJoined / "files-are-joined": "A file is a source of a join only: import it to transform it.",
@@ -478,6 +479,15 @@ impl<'d> Reading<'d> {
                 .any(|origin| *origin == Origin::Table(target.clone()))
         {
             self.break_rule(Rule::TargetIsSource, "target.table");
+        }
+        for (number, origin) in origins.iter().enumerate() {
+            let is_file = matches!(origin, Some(Origin::File(_)));
+            let is_known = origins.iter().take(number).any(|known| known == origin);
+            self.expect(
+                !(is_file && is_known),
+                Rule::FileOnce,
+                format!("sources[{number}].file"),
+            );
         }
         let origins: Option<Vec<Origin>> = origins.into_iter().collect();
         let columns = document.sources.iter().map(|source| source.columns.clone());

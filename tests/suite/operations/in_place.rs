@@ -154,6 +154,15 @@ async fn every_row_is_asked_about_twice() -> Result<()> {
         assert_eq!(watch.asked_again, [change]);
         assert_eq!(scene.state().await?, before);
     }
+    // Two halves are the whole, too.
+    let halves = [
+        "DELETE FROM people WHERE age > 25",
+        "DELETE FROM people WHERE age < 26",
+    ];
+    let mut watch = Watch::says_yes();
+    let declined = scene.run(&halves, &mut watch).await?;
+    assert!(matches!(declined, Err(Failure::Declined)), "{declined:?}");
+    assert_eq!(watch.asked_again, halves[1..]);
     let mut watch = Watch::says_yes();
     watch.every_row = true;
     let done = scene

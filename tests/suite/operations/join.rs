@@ -337,6 +337,22 @@ async fn a_source_that_fails_fails_the_join() -> Result<()> {
         scene.comes_to_rest().await?;
         assert_eq!(scene.leftovers().await?, "0 4 0");
     }
+    // A reader that gives up without a word.
+    let mut resources = scene.resources().await?;
+    let rows = resources
+        .files
+        .get_mut("ratings.parquet")
+        .context("the file")?;
+    let first = std::mem::replace(&mut rows.batches, Box::new(std::iter::empty()));
+    rows.batches = Box::new(first.enumerate().map(|(number, batch)| {
+        assert!(number == 0, "a reader that panics");
+        batch
+    }));
+    let silent = operation(&document);
+    let failed = operation::run(&silent, resources, &settings, &mut Watch::default()).await;
+    assert!(matches!(failed, Err(Failure::Step { .. })), "{failed:?}");
+    scene.comes_to_rest().await?;
+    assert_eq!(scene.leftovers().await?, "0 4 0");
     // A file that breaks off.
     let mut resources = scene.resources().await?;
     let rows = resources

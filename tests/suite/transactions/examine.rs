@@ -32,6 +32,8 @@ async fn what_a_statement_is() -> Result<()> {
              CREATE FUNCTION pure(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
              CREATE FUNCTION sends(a int, b int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify('a', 'b'); RETURN a; END $$;
              CREATE OPERATOR ### (FUNCTION = sends, LEFTARG = int, RIGHTARG = int);
+             CREATE DOMAIN sent AS int CHECK (mine(VALUE) > 0); CREATE SCHEMA apart;
+             CREATE FUNCTION apart.lower(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
              CREATE AGGREGATE sending(int) (SFUNC = sends, STYPE = int);
              GRANT ALL ON ALL TABLES IN SCHEMA public TO dagflux; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO dagflux",
         )
@@ -134,6 +136,12 @@ async fn what_a_statement_is() -> Result<()> {
             vec![("public.t", Access::Read)],
             vec!["###", "sending"],
             Some(1),
+        ),
+        (
+            "SELECT lower(name), id::sent, 'x::apart.sent' FROM t",
+            vec![("public.t", Access::Read)],
+            vec!["sent"],
+            Some(3),
         ),
         (
             "SELECT table_to_xml('t', true, true, '')",

@@ -157,6 +157,25 @@ async fn what_is_dropped_is_rolled_back() -> Result<()> {
     Ok(())
 }
 
+/// A call whose caller went away before it began is not made after the rollback.
+#[tokio::test]
+async fn what_is_dropped_before_it_began_is_not_done_later() -> Result<()> {
+    let mut scene = Scene::new("tx_dropped_early").await?;
+    let before = scene.names().await?;
+    for _ in 0..20 {
+        let mut transaction = scene.connection.transaction(Default::default()).await?;
+        {
+            let delete = transaction.execute("DELETE FROM t");
+            let mut delete = std::pin::pin!(delete);
+            assert!(futures_util::poll!(delete.as_mut()).is_pending());
+        }
+        drop(transaction);
+        still_works(&mut scene.connection).await;
+        assert_eq!(scene.names().await?, before);
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_is_undone_by_itself() -> Result<()> {
     let mut scene = Scene::new("tx_failures").await?;
@@ -221,6 +240,7 @@ const CONTROL: &[&str] = &[
     "commit and chain",
     "/* a /* b */ c */ COMMIT",
     "-- only a remark\nCOMMIT",
+    "-- only a remark\rCOMMIT",
     ";;COMMIT",
     "END",
     "ROLLBACK",

@@ -46,10 +46,16 @@ const READERS: &[&str] = &[
 /// What the server reports.
 pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
     let found = Found::of(&tree.expressions());
-    if found.calls.is_empty() && found.operators.is_empty() {
+    if found.calls.is_empty() && found.operators.is_empty() && found.types.is_empty() {
         return Ok(Vec::new());
     }
-    let Found { calls, operators } = found;
+    let Found {
+        calls,
+        operators,
+        types,
+    } = found;
+    let type_schemas = array(types.iter().map(|call| call.schema.as_str()));
+    let types = array(types.iter().map(|call| call.name.as_str()));
     // A column with a sequence draws from it when a row is added.
     let adds = tree
         .changes()
@@ -70,7 +76,7 @@ pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
          FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS u(schema, name) \
          JOIN pg_catalog.pg_proc p ON p.proname::pg_catalog.text = u.name \
          JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
-         WHERE (u.schema = '' OR n.nspname::pg_catalog.text = u.schema) AND CASE \
+         WHERE (u.schema = '' AND pg_catalog.pg_function_is_visible(p.oid) OR n.nspname::pg_catalog.text = u.schema) AND CASE \
          WHEN n.nspname = 'pg_catalog' THEN (p.provolatile = 'v' AND p.proname::pg_catalog.text <> ALL ($3::pg_catalog.text[])) \
          OR p.proname::pg_catalog.text = ANY ($4::pg_catalog.text[]) \
          WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e' \
@@ -85,13 +91,27 @@ pub fn with_effects(session: &mut Session, tree: &Tree) -> Result<Vec<String>> {
          WHERE n.nspname <> 'pg_catalog' AND o.oprname::pg_catalog.text = ANY ($5::pg_catalog.text[]) AND CASE \
          WHEN EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e' \
          AND d.classid = 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid) THEN p.provolatile = 'v' \
-         ELSE p.provolatile <> 'i' END ORDER BY 1",
+         ELSE p.provolatile <> 'i' END \
+         UNION SELECT t.typname::pg_catalog.text \
+         FROM ROWS FROM (pg_catalog.unnest($6::pg_catalog.text[]), pg_catalog.unnest($7::pg_catalog.text[])) AS u(schema, name) \
+         JOIN pg_catalog.pg_type t ON t.typname::pg_catalog.text = u.name \
+         JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace \
+         WHERE (u.schema = '' AND pg_catalog.pg_type_is_visible(t.oid) OR n.nspname::pg_catalog.text = u.schema) \
+         AND (EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_depend d ON d.objid = c.oid \
+         AND d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid \
+         AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid \
+         JOIN pg_catalog.pg_proc p ON p.oid = d.refobjid WHERE c.contypid = t.oid AND p.provolatile <> 'i') \
+         OR EXISTS (SELECT 1 FROM pg_catalog.pg_cast k JOIN pg_catalog.pg_proc p ON p.oid = k.castfunc \
+         JOIN pg_catalog.pg_namespace pn ON pn.oid = p.pronamespace \
+         WHERE k.casttarget = t.oid AND pn.nspname <> 'pg_catalog' AND p.provolatile <> 'i')) ORDER BY 1",
         &[
             Some(&schemas),
             Some(&names),
             Some(&harmless),
             Some(&readers),
             Some(&operators),
+            Some(&type_schemas),
+            Some(&types),
         ],
     )?;
     session
@@ -117,6 +137,8 @@ struct Call {
 struct Found {
     calls: BTreeSet<Call>,
     operators: BTreeSet<String>,
+    /// What is cast to: a domain has checks, and a cast a function.
+    types: BTreeSet<Call>,
 }
 
 /// What operators are made of. Manual: "Operators" in "Lexical Structure".
@@ -133,6 +155,20 @@ impl Found {
         found
     }
 
+    /// Takes down the type that `text` begins with, and gives what follows it.
+    fn cast<'t>(&mut self, text: &'t str) -> &'t str {
+        let Some((first, rest)) = name(text) else {
+            return text;
+        };
+        let qualified = rest.strip_prefix('.').and_then(name);
+        let (schema, name, rest) = match qualified {
+            Some((second, rest)) => (first, second, rest),
+            None => (String::new(), first, rest),
+        };
+        self.types.insert(Call { schema, name });
+        rest
+    }
+
     fn add(&mut self, expression: &str) {
         let mut path: Vec<String> = Vec::new();
         let mut rest = expression;
@@ -147,6 +183,9 @@ impl Found {
                         continue;
                     }
                 }
+            } else if let Some(after) = rest.strip_prefix("::") {
+                rest = self.cast(after);
+                continue;
             } else if OPERATOR.contains(first) {
                 let end = rest.find(|c| !OPERATOR.contains(c)).unwrap_or(rest.len());
                 let (operator, after) = rest.split_at_checked(end).unwrap_or((rest, ""));

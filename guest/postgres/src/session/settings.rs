@@ -24,6 +24,8 @@ pub(super) fn of(parameters: &Parameters) -> Vec<(&'static str, String)> {
         ("quote_all_identifiers", "off".into()),
         // Nor what is read.
         ("array_nulls", "on".into()),
+        // Nor where a string ends, which whoever looks at a statement has to know.
+        ("standard_conforming_strings", "on".into()),
     ];
     if let Some(timeout) = parameters.statement_timeout {
         let timeout = timeout.as_millis().max(1).to_string();

@@ -4,7 +4,6 @@ mod join;
 mod transform;
 
 use super::context::{Context, Declared};
-use super::functions;
 use super::judge::judge;
 use super::{Finding, Review, Rule, Severity, Slot};
 use crate::connection::Connection;
@@ -250,9 +249,6 @@ async fn effects_of_definition(
     let Ok(facts) = sql::read(context.dialect, text).parsed else {
         return Ok(None);
     };
-    if facts.functions.iter().all(functions::is_known) {
-        return Ok(None);
-    }
     let dialect = connection.shared.connector.descriptor().dialect.clone();
     let from = match (&facts.kind, &context.target) {
         (Kind::AlterTable, Some(target)) => {

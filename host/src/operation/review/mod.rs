@@ -33,7 +33,7 @@ pub use rules::Rule;
 pub enum Severity {
     /// To know.
     Note,
-    /// It can be run, once someone has said that it is meant.
+    /// It can be run, and someone should look at it first.
     Warning,
     /// It is not run.
     Error,
@@ -99,7 +99,7 @@ impl Review {
         self.of(Severity::Error).next().is_none()
     }
 
-    /// Whether someone has to say that what it does is meant.
+    /// Whether someone should look at it before it is run.
     pub fn asks(&self) -> bool {
         self.of(Severity::Warning).next().is_some()
     }

@@ -190,6 +190,12 @@ fn every_rule_is_kept() {
         (local(), json!({ "sources": [] }), OneSource, "sources"),
         (join(), json!({ "sources": one }), TwoSources, "sources"),
         (
+            join(),
+            json!({ "sources": [{ "file": "a.csv" }, { "file": "a.csv" }] }),
+            FileOnce,
+            "sources[1].file",
+        ),
+        (
             new_table(),
             json!({ "sources": [{ "table": "t" }] }),
             OnePlace,

@@ -174,10 +174,7 @@ pub async fn run(
     settings: &Settings,
     observer: &mut dyn Observer,
 ) -> Result<Done, Failure> {
-    let drift = drift::of(operation, &mut resources).await?;
-    if !drift.is_empty() {
-        return Err(Failure::Drift(drift));
-    }
+    unchanged(drift::of(operation, &mut resources).await?)?;
     let review = review::review(operation, &mut resources).await?;
     if !review.passes() {
         return Err(Failure::Refused(review));
@@ -216,6 +213,9 @@ pub async fn run(
                     if !recorder.is_confirmed(&rehearsal).await {
                         return Err(Failure::Declined);
                     }
+                    // It may have taken a while to answer.
+                    unchanged(drift::of(operation, &mut resources).await?)?;
+                    let connection = resources.connection(&source.connection)?;
                     let done = venue::run(
                         &steps,
                         connection,
@@ -237,6 +237,13 @@ pub async fn run(
             venue::join(&steps, &mut connection, sources, settings, &mut recorder).await
         }
     }
+}
+
+fn unchanged(drift: Vec<Drift>) -> Result<(), Failure> {
+    if !drift.is_empty() {
+        return Err(Failure::Drift(drift));
+    }
+    Ok(())
 }
 
 /// A list of rows, cut off.

@@ -8,7 +8,7 @@ use super::venue::shown_as;
 use super::{Failure, Settings, first};
 use crate::connection::Connection;
 use crate::descriptor::Dialect;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::operation::sql::{self, Kind};
 use crate::operation::steps::{Step, Task, stand_in};
 use crate::transaction::Transaction;
@@ -36,6 +36,21 @@ pub struct Rehearsal {
     pub locks: Vec<TableLock>,
 }
 
+impl Rehearsal {
+    /// Several statements may touch every row together.
+    fn note_every_row(&mut self) {
+        let before = self.changes.iter().find_map(|change| change.of);
+        let all =
+            before.is_some_and(|before| before > 0 && self.updated.max(self.deleted) >= before);
+        if all && !self.changes.iter().any(|change| change.every_row) {
+            let mut changes = self.changes.iter_mut().rev();
+            if let Some(last) = changes.find(|change| change.rows.is_some_and(|rows| rows > 0)) {
+                last.every_row = true;
+            }
+        }
+    }
+}
+
 /// What one statement does.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -48,7 +63,8 @@ pub struct ChangeRehearsed {
     pub rows: Option<u64>,
     /// How many rows the table had before.
     pub of: Option<u64>,
-    /// Whether that is every row of the table, and there are any.
+    /// Whether that is every row of the table, and there are any; or all are touched with those of the
+    /// statements before it.
     pub every_row: bool,
     /// Some of the rows that it touches.
     pub sample: Sample,
@@ -112,6 +128,14 @@ pub(super) async fn rehearse(
         rehearsal.changes.push(change);
     }
     recorder.rehearsal = false;
+    rehearsal.note_every_row();
+    // What waits for the commit is looked at now. A server that has no such constraints may not know
+    // the words.
+    if let Err(error) = transaction.execute("SET CONSTRAINTS ALL IMMEDIATE").await
+        && (error.kind() == ErrorKind::Constraint || error.ends_instance())
+    {
+        return Err(Failure::Before(error));
+    }
     rehearsal.columns_after = rehearsing.columns(&mut transaction).await?;
     rehearsal.locks = transaction.locks().await?;
     transaction.roll_back().await?;
@@ -150,7 +174,12 @@ impl Rehearsing<'_> {
             _ => Some(self.count(transaction).await?),
         };
         let before = self.before(touched.as_deref(), transaction).await?;
-        let key = self.keep_keys(at, before.as_ref(), transaction).await?;
+        // A sample is no reason to fail.
+        let key = self.keep_keys(at, before.as_ref(), transaction).await;
+        let key = match key {
+            Err(error) if error.ends_instance() => return Err(error),
+            key => key.ok().flatten(),
+        };
         let outcome = transaction.execute(text).await?;
         let after = match key {
             Some((keys, key)) => self.after(&keys, &key, transaction).await?,

@@ -79,8 +79,12 @@ impl Incoming {
     }
 
     /// What was not carried as it is, once all rows have come.
-    pub(super) async fn losses(self) -> Vec<Loss> {
-        self.losses.await.unwrap_or_default()
+    ///
+    /// # Errors
+    ///
+    /// They have not all come: who reads them has ended in another way.
+    pub(super) async fn losses(self) -> Result<Vec<Loss>> {
+        self.losses.await.map_err(|_| ended())
     }
 }
 

@@ -93,7 +93,11 @@ async fn carry_out(
             }
             _ => carry_out_one(step, &mut transaction).await,
         };
-        let effect = recorder.end(going, step, outcome, |effect| effect.rows)?;
+        let effect = match recorder.end(going, step, outcome, |effect| effect.rows) {
+            // What is there is there, whether or not it can be shown.
+            Err(_) if matches!(step.task, Task::Preview { .. }) => Effect::default(),
+            effect => effect?,
+        };
         let rehearsed = rehearsal.and_then(|rehearsal| rehearsal.changes.get(at));
         if let Some(rehearsed) = rehearsed
             && rehearsed.rows != effect.rows
@@ -191,8 +195,9 @@ async fn load(
         rows = rows.saturating_add(batch.num_rows() as u64);
         recorder.progress(rows);
     }
+    // Silence is not the end of a source.
+    losses.extend(incoming.losses().await?);
     sink.finish().await?;
-    losses.extend(incoming.losses().await);
     Ok(Effect { rows: Some(rows) })
 }
 

@@ -191,6 +191,16 @@ pub const MUTANTS: &[Mutant] = &[
         cases: &["transactions::what_is_dropped_is_rolled_back"],
     },
     Mutant {
+        name: "abandoned-calls",
+        defence: "a call whose caller went away before it began is not made",
+        file: "host/src/connection/mod.rs",
+        after: "",
+        find: "reply.is_closed()",
+        replace: "false",
+        program: Suite,
+        cases: &["transactions::what_is_dropped_before_it_began_is_not_done_later"],
+    },
+    Mutant {
         name: "unknown-commits",
         defence: "a transaction that was ended in its commit is not said to have failed",
         file: "host/src/transaction.rs",

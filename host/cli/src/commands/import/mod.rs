@@ -82,7 +82,7 @@ async fn attempt(context: &Context, args: &ImportArgs) -> anyhow::Result<()> {
     let mut connection = context.open(&args.connection).await?;
     let canceller = connection.canceller();
     let commit = Commit::default();
-    let mut imported = or_interrupt_commit(canceller, &commit, async {
+    let mut imported = or_interrupt_commit(vec![canceller], &commit, async {
         let imported = import(&mut connection, args, source, format, &given, &commit).await;
         imported.map_err(|error| match output::error::exit(&error) {
             // Then rows may have been imported.

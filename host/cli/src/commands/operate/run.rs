@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use dagflux_host::operation::{Done, Failure as Failed, Settings};
+use dagflux_host::{Canceller, Connection};
 use serde_json::json;
 
 use super::watch::Watch;
@@ -47,22 +48,25 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         prepare::resources(context, &operation, &args.operation),
     )
     .await?;
-    let venue = operation.venue().map(str::to_owned);
-    let canceller = venue.and_then(|name| {
-        let connection = resources.connections.get(&name)?;
-        Some(connection.canceller())
-    });
+    let connections = resources.connections.values();
+    let cancellers: Vec<Canceller> = connections.map(Connection::canceller).collect();
     let work = async {
         let run = dagflux_host::operation::run(&operation, resources, &settings, &mut watch);
         run.await.map_err(Ended).map_err(anyhow::Error::from)
     };
-    let outcome = match canceller {
-        Some(canceller) => or_interrupt_commit(canceller, &commit, work).await,
-        None => or_interrupt(None, work).await,
+    let outcome = match cancellers.is_empty() {
+        true => or_interrupt(None, work).await,
+        false => or_interrupt_commit(cancellers, &commit, work).await,
     };
     drop(watch.progress.take());
     let done = match outcome.map_err(|error| error.downcast::<Ended>()) {
         Ok(done) => done,
+        Err(Ok(Ended(Failed::Declined))) if watch.failure.is_some() => {
+            let error = watch
+                .failure
+                .unwrap_or_else(|| Failure::interrupted().into());
+            return Err(error.context("nothing was changed: the rehearsal could not be shown"));
+        }
         Err(Ok(Ended(Failed::Declined))) if args.rehearse => return Ok(Exit::Success),
         Err(Ok(Ended(Failed::Declined))) if watch.unanswered => {
             return Err(unanswered(args).into());
@@ -70,11 +74,10 @@ pub async fn run(context: &Context, args: &RunArgs) -> anyhow::Result<Exit> {
         Err(Ok(Ended(failure))) => return Err(failed::failure(failure)),
         Err(Err(error)) => return Err(error),
     };
-    finished(context, &done, began)?;
-    match watch.failure {
-        Some(error) => Err(error),
-        None => Ok(Exit::Success),
-    }
+    let told = finished(context, &done, began);
+    let written = watch.failure.map_or(Ok(()), Err).and(told);
+    written.context("the operation was carried out, but what it did could not all be written")?;
+    Ok(Exit::Success)
 }
 
 /// How a run ended, on its way through.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use arrow_array::RecordBatch;
+use dagflux_host::TableName;
 use dagflux_host::operation::{ChangeRehearsed, Rehearsal};
 use serde_json::{Value, json};
 
@@ -42,9 +43,8 @@ pub fn rehearsal(rehearsal: &Rehearsal) -> anyhow::Result<()> {
     for lock in &rehearsal.locks {
         writeln!(
             out,
-            "locks {}.{} ({}): keeps out {} until it is done",
-            printable(&lock.schema),
-            printable(&lock.name),
+            "locks {} ({}): keeps out {} until it is done",
+            printable(&TableName::in_schema(&lock.schema, &lock.name).to_string()),
             printable(&lock.mode),
             lock.keeps_out.told()
         )?;

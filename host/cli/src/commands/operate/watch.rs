@@ -66,6 +66,10 @@ impl Watch<'_> {
                     false => show::rehearsal(rehearsal),
                 };
                 self.attempt(shown);
+                // What nobody could look at is not meant by anybody.
+                if self.failure.is_some() {
+                    return false;
+                }
                 match (self.rehearse, self.yes) {
                     (true, _) => false,
                     (false, true) => true,

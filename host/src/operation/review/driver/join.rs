@@ -1,18 +1,14 @@
 //! The statements of a join.
 
-use super::super::Slot;
 use super::super::context::{Context, Declared};
 use super::super::judge::judge;
+use super::super::{Finding, Rule, Severity, Slot};
 use super::{Reviewing, about, context, dialect_of};
 use crate::connection::Connection;
 use crate::error::Result;
+use crate::operation::steps::stand_in;
 use crate::operation::{Join, Merging, Origin, TableOf};
 use crate::types::{TableName, TransactionOptions};
-
-/// The table that stands for a source of a join, from 1, that is not where its target is.
-fn stand_in(id: &str, number: usize) -> String {
-    format!("dagflux_{}_{number}", id.replace('-', "_"))
-}
 
 impl Reviewing {
     pub(super) async fn join(&mut self, join: &Join, connection: &mut Connection) -> Result<()> {
@@ -33,7 +29,7 @@ impl Reviewing {
                 sources.push(declared);
                 continue;
             }
-            let name = stand_in(&join.id, number.saturating_add(1));
+            let name = stand_in(&join.id, number);
             let names = columns.iter().map(|column| column.name.clone());
             let mut declared = Declared::new(TableName::new(name.clone())).with_columns(names);
             declared.temporary = true;
@@ -58,7 +54,22 @@ impl Reviewing {
                 context.target = Some(target.clone());
                 target
             }
-            false => Declared::new(target.clone()),
+            false => {
+                let there = transaction.columns(target.schema.as_deref(), Some(&target.name));
+                if about(there.await)?.is_ok() {
+                    self.findings.push(Finding {
+                        severity: Severity::Error,
+                        rule: Rule::Rejected,
+                        at: "target".to_owned(),
+                        position: None,
+                        message: format!("{target} is there already"),
+                        repair:
+                            "name a table that is not there yet, or merge into this one by `keys`"
+                                .to_owned(),
+                    });
+                }
+                Declared::new(target.clone())
+            }
         });
         let at = "statements.select";
         match &missing {
