@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 
-use dagflux_guest::bindings::dagflux::connector::types::Notice;
+use dagflux_guest::bindings::dagflux::connector::types::{Notice, TableName};
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     Access, Column, Examination, Finding, KeepsOut, Lock, Loss, OnLoss, Report, Schema, Server,
-    SetUpStatement, Severity, Table, TableKind, TouchedTable, WriteReport,
+    Prompt, PromptOptions, SetUpStatement, Severity, Table, TableKind, TouchedTable, WriteReport,
 };
 
 use crate::attacks;
@@ -163,5 +163,22 @@ pub fn examination() -> Examination {
         tables: Some((0..count().max(1)).map(table).collect()),
         effects: Vec::new(),
         estimated_rows: Some(u64::MAX),
+    }
+}
+
+/// Its manner is the name of the target.
+pub fn prompt(options: PromptOptions) -> Prompt {
+    let target = options.target.map(|target| target.name).unwrap_or_default();
+    behave(&target);
+    let table = |_| TableName {
+        schema: None,
+        name: "t\u{1b}[2J".to_owned(),
+    };
+    Prompt {
+        text: format!("{}a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c", long()),
+        in_full: (0..count().max(1)).map(table).collect(),
+        in_short: Vec::new(),
+        by_name: Vec::new(),
+        left_out: vec!["x".repeat(1_000_000), "\u{1b}[2J".to_owned()],
     }
 }
