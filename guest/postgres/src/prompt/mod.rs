@@ -240,7 +240,7 @@ fn same(one: &Described, other: &Described) -> bool {
     (&one.schema, &one.name) == (&other.schema, &other.name)
 }
 
-/// Puts the tables behind the instructions, as far as there is room.
+/// Says of the tables what there is room for behind the instructions.
 fn write(
     instructions: &str,
     entries: &[Entry],
@@ -260,9 +260,7 @@ fn write(
         )
         .with_hint(format!("allow {least} bytes or more, or choose fewer tables")));
     };
-    let mut text = String::with_capacity(most.min(1024 * 1024));
-    text.push_str(instructions);
-    text.push_str(TABLES);
+    let mut text = TABLES.to_owned();
     let mut types = BTreeSet::new();
     for (entry, level) in entries.iter().zip(&levels) {
         text.push_str(&entry.line(*level));
@@ -290,7 +288,8 @@ fn write(
         (untold, "tied by foreign keys to those that were chosen, and not named"),
     ];
     Ok(Prompt {
-        text,
+        instructions: instructions.to_owned(),
+        tables: text,
         in_full: at(Level::Full),
         in_short,
         by_name,

@@ -175,7 +175,8 @@ pub fn prompt(options: PromptOptions) -> Prompt {
         name: "t\u{1b}[2J".to_owned(),
     };
     Prompt {
-        text: format!("{}a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c", long()),
+        instructions: format!("{}a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c", long()),
+        tables: "x".repeat(10_000),
         in_full: (0..count().max(1)).map(table).collect(),
         in_short: Vec::new(),
         by_name: Vec::new(),
