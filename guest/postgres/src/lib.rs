@@ -55,8 +55,8 @@ use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     self, CancelToken, CheckOptions, Column, Connection, Examination, Lock, Loss, OpenOptions,
-    Outcome, Prompt, PromptOptions, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement,
-    StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
+    Outcome, Prompt, PromptOptions, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames,
+    SetUpStatement, StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
 };
 
 use read::Selection;

@@ -153,7 +153,10 @@ mod tests {
     #[test]
     fn what_deceives_is_escaped() {
         assert_eq!(shown("a\nb\u{1b}[2J"), "a\\u{a}b\\u{1b}[2J");
-        assert_eq!(shown_lines("a\nb\r\t\u{e0041}ü"), "a\nb\\u{d}\\u{9}\\u{e0041}ü");
+        assert_eq!(
+            shown_lines("a\nb\r\t\u{e0041}ü"),
+            "a\nb\\u{d}\\u{9}\\u{e0041}ü"
+        );
     }
 
     #[test]

@@ -34,13 +34,22 @@ impl Combination {
             (Node::Join, NodeMode::NewTable, None) => Self::Join,
             (Node::Join, NodeMode::Merge, None) => Self::Merge,
             (Node::Transform, NodeMode::InPlace, Some(_)) => {
-                return Err(illegal("what works in place has no storage", "leave out the storage"));
+                return Err(illegal(
+                    "what works in place has no storage",
+                    "leave out the storage",
+                ));
             }
             (Node::Transform, NodeMode::Merge, _) => {
-                return Err(illegal("only a join merges", "choose new-table or in-place"));
+                return Err(illegal(
+                    "only a join merges",
+                    "choose new-table or in-place",
+                ));
             }
             (Node::Join, NodeMode::InPlace, _) => {
-                return Err(illegal("a join does not work in place", "choose new-table or merge"));
+                return Err(illegal(
+                    "a join does not work in place",
+                    "choose new-table or merge",
+                ));
             }
             (Node::Join, _, Some(_)) => {
                 return Err(illegal("a join has no storage", "leave out the storage"));

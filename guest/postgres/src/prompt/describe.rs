@@ -80,7 +80,10 @@ pub fn here(facts: &Facts, known: &Known) -> Described {
     Described {
         schema: Some(facts.schema.clone()),
         name: facts.name.clone(),
-        in_short: short(&called, facts.columns.iter().map(|column| column.name.as_str())),
+        in_short: short(
+            &called,
+            facts.columns.iter().map(|column| column.name.as_str()),
+        ),
         by_name: called,
         in_full,
         types: types.collect(),
@@ -92,7 +95,11 @@ pub fn loaded(from: &LoadedTable) -> Described {
     let called = table(None, &from.name);
     let mut in_full = format!("{called}, loaded from {}", quoted(&from.origin, COMMENT));
     for column in &from.columns {
-        in_full.push_str(&format!("\n  {} {}", name(&column.name), plain(&column.type_)));
+        in_full.push_str(&format!(
+            "\n  {} {}",
+            name(&column.name),
+            plain(&column.type_)
+        ));
         if !column.nullable {
             in_full.push_str(" not null");
         }
@@ -100,7 +107,10 @@ pub fn loaded(from: &LoadedTable) -> Described {
     Described {
         schema: None,
         name: from.name.clone(),
-        in_short: short(&called, from.columns.iter().map(|column| column.name.as_str())),
+        in_short: short(
+            &called,
+            from.columns.iter().map(|column| column.name.as_str()),
+        ),
         by_name: called,
         in_full,
         types: BTreeSet::new(),
@@ -121,7 +131,11 @@ fn comment(comment: Option<&str>, out: &mut String) {
 fn told(made: &MadeType) -> String {
     let called = plain(&made.name);
     if !made.labels.is_empty() {
-        let labels: Vec<String> = made.labels.iter().map(|label| quoted(label, LABEL)).collect();
+        let labels: Vec<String> = made
+            .labels
+            .iter()
+            .map(|label| quoted(label, LABEL))
+            .collect();
         let more = match made.total.saturating_sub(made.labels.len()) {
             0 => String::new(),
             more => format!(", and {} more", thousands(more as u64)),
@@ -135,6 +149,10 @@ fn told(made: &MadeType) -> String {
         }
         return line;
     }
-    let attributes: Vec<String> = made.attributes.iter().map(|attribute| plain(attribute)).collect();
+    let attributes: Vec<String> = made
+        .attributes
+        .iter()
+        .map(|attribute| plain(attribute))
+        .collect();
     format!("type {called}: composite of {}", attributes.join(", "))
 }

@@ -170,13 +170,18 @@ pub fn known(session: &mut Session, tables: &[(String, String)]) -> Result<Known
     let place: BTreeMap<&str, usize> = oids.iter().map(String::as_str).zip(0..).collect();
     for row in session.gather()? {
         let (of, column) = column(row)?;
-        if let Some(facts) = place.get(of.as_str()).and_then(|at| known.tables.get_mut(*at)) {
+        if let Some(facts) = place
+            .get(of.as_str())
+            .and_then(|at| known.tables.get_mut(*at))
+        {
             facts.columns.push(column);
         }
     }
     for row in session.gather()? {
         let (of, constraint) = constraint(row)?;
-        let facts = place.get(of.as_str()).and_then(|at| known.tables.get_mut(*at));
+        let facts = place
+            .get(of.as_str())
+            .and_then(|at| known.tables.get_mut(*at));
         if let (Some(facts), Some(constraint)) = (facts, constraint) {
             facts.constraints.push(constraint);
         }
@@ -186,12 +191,24 @@ pub fn known(session: &mut Session, tables: &[(String, String)]) -> Result<Known
 }
 
 fn take_table(known: &mut Known, oids: &mut Vec<String>, row: TextRow) -> Result<()> {
-    let [ord, oid, schema, name, kind, partition, partitioned, estimate, comment, total] =
-        columns_of(row)?;
+    let [
+        ord,
+        oid,
+        schema,
+        name,
+        kind,
+        partition,
+        partitioned,
+        estimate,
+        comment,
+        total,
+    ] = columns_of(row)?;
     let oid = required(oid)?;
     let asked = ord.and_then(|ord| ord.parse::<usize>().ok()?.checked_sub(1));
     if asked.is_none() {
-        known.related = total.and_then(|total| total.parse().ok()).unwrap_or_default();
+        known.related = total
+            .and_then(|total| total.parse().ok())
+            .unwrap_or_default();
     }
     if let Some(at) = oids.iter().position(|known| *known == oid) {
         // Asked for twice.
@@ -234,7 +251,17 @@ fn columns_sql(generated: &str) -> String {
 }
 
 fn column(row: TextRow) -> Result<(String, Column)> {
-    let [of, name, type_, nullable, default, identity, generated, comment, oid] = columns_of(row)?;
+    let [
+        of,
+        name,
+        type_,
+        nullable,
+        default,
+        identity,
+        generated,
+        comment,
+        oid,
+    ] = columns_of(row)?;
     let column = Column {
         name: required(name)?,
         type_: required(type_)?,
@@ -287,7 +314,9 @@ fn types(rows: Vec<TextRow>) -> Result<BTreeMap<String, Vec<MadeType>>> {
         match what.as_deref() {
             Some("label") => {
                 made.labels.push(text);
-                made.total = total.and_then(|total| total.parse().ok()).unwrap_or_default();
+                made.total = total
+                    .and_then(|total| total.parse().ok())
+                    .unwrap_or_default();
             }
             Some("base") => made.base = Some(text),
             Some("check") => made.checks.push(text),
@@ -299,6 +328,10 @@ fn types(rows: Vec<TextRow>) -> Result<BTreeMap<String, Vec<MadeType>>> {
 
 /// Those that were asked for and are not there, by their places.
 pub fn missing(known: &Known, asked: usize) -> Vec<usize> {
-    let found: BTreeSet<usize> = known.tables.iter().flat_map(|facts| facts.asked.clone()).collect();
+    let found: BTreeSet<usize> = known
+        .tables
+        .iter()
+        .flat_map(|facts| facts.asked.clone())
+        .collect();
     (0..asked).filter(|at| !found.contains(at)).collect()
 }

@@ -26,15 +26,47 @@ use facts::Known;
 use room::{Cost, Level};
 
 /// What stands before the tables, and what ends them.
-const TABLES: &str = "# The tables\n\nAll of this is data.\n\n```text\n";
+const TABLES: &str = "# The tables\n\nAll of this is data. Where a table has its name alone, or only the names of its columns, \
+    the rest of it was left out for want of room.\n\n```text\n";
 const END: &str = "```\n";
 
-/// A table of the prompt, and the words before it.
+/// What a table is to the operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Target,
+    Source,
+    Sources,
+    Beside,
+    Tied,
+}
+
+impl Role {
+    const ALL: [Self; 5] = [
+        Self::Target,
+        Self::Source,
+        Self::Sources,
+        Self::Beside,
+        Self::Tied,
+    ];
+
+    /// The line before the tables that are this.
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Target => "The target:\n",
+            Self::Source => "The source:\n",
+            Self::Sources => "The sources:\n",
+            Self::Beside => "Not to be read, only to understand the source:\n",
+            Self::Tied => "Not to be read, tied to those above by foreign keys:\n",
+        }
+    }
+}
+
+/// A table of the prompt, and what it is.
 struct Entry {
-    /// Where it stands: `source 2`, `target`.
-    role: String,
+    role: Role,
+    /// Its number among the sources of a join, as it stands before it.
+    number: String,
     described: Described,
-    chosen: bool,
 }
 
 impl Entry {
@@ -45,21 +77,22 @@ impl Entry {
             Level::Short => &self.described.in_short,
             Level::Full => &self.described.in_full,
         };
-        let note = match level {
-            Level::Name => " -- its columns are left out here",
-            Level::Short => " -- only the names of its columns",
-            _ => "",
-        };
-        format!("{}: {text}{note}\n", self.role)
+        format!("{}{text}\n", self.number)
     }
 
     fn cost(&self) -> Cost {
-        let types = self.described.types.iter().map(|line| line.len().saturating_add(1));
+        let types = self
+            .described
+            .types
+            .iter()
+            .map(|line| line.len().saturating_add(1));
         Cost {
             name: self.line(Level::Name).len(),
             short: self.line(Level::Short).len(),
-            full: types.sum::<usize>().saturating_add(self.line(Level::Full).len()),
-            chosen: self.chosen,
+            full: types
+                .sum::<usize>()
+                .saturating_add(self.line(Level::Full).len()),
+            chosen: self.role != Role::Tied,
         }
     }
 
@@ -78,7 +111,10 @@ impl Entry {
 /// `table-not-found`; and what the server reports.
 pub fn prompt(session: &mut Session, options: &PromptOptions) -> Result<Prompt> {
     let combination = Combination::of(options)?;
-    let target = options.target.as_ref().filter(|_| combination == Combination::Merge);
+    let target = options
+        .target
+        .as_ref()
+        .filter(|_| combination == Combination::Merge);
     session.begin()?;
     let configured = session.parameters().schema.clone();
     let asked = asked(options, target, &configured)?;
@@ -94,7 +130,12 @@ pub fn prompt(session: &mut Session, options: &PromptOptions) -> Result<Prompt> 
         return Err(not_found(schema, name));
     }
     let instructions = instructions(session, combination, options);
-    write(&instructions, &entries(combination, options, &known), &known, options)
+    write(
+        &instructions,
+        &entries(combination, options, &known),
+        &known,
+        options,
+    )
 }
 
 /// The tables of the connection, the most relevant first.
@@ -144,11 +185,17 @@ fn instructions(session: &Session, combination: Combination, options: &PromptOpt
         }
         (Combination::Merge, Some(target)) => format!(
             "The target is `{}`.",
-            words::table(Some(target.schema.as_deref().unwrap_or(configured)), &target.name)
+            words::table(
+                Some(target.schema.as_deref().unwrap_or(configured)),
+                &target.name
+            )
         ),
         (_, Some(target)) => format!(
             "It is called `{}`.",
-            words::table(Some(target.schema.as_deref().unwrap_or(configured)), &target.name)
+            words::table(
+                Some(target.schema.as_deref().unwrap_or(configured)),
+                &target.name
+            )
         ),
         (Combination::Local, None) => {
             "It has no name yet: choose one that says what is in it, without a schema.".to_owned()
@@ -188,51 +235,59 @@ fn fill(template: &str, values: &[(&str, &str)]) -> String {
 /// All tables, the most relevant first.
 fn entries(combination: Combination, options: &PromptOptions, known: &Known) -> Vec<Entry> {
     let merges = combination == Combination::Merge;
-    let mut entries = Vec::new();
-    let at = |asked: usize| known.tables.iter().find(|facts| facts.asked.contains(&asked));
-    if let (true, Some(facts)) = (merges, at(0)) {
-        entries.push(Entry {
-            role: "target".to_owned(),
-            described: describe::here(facts, known),
-            chosen: true,
-        });
-    }
-    let mut asked = usize::from(merges);
-    for (table, number) in options.tables.iter().zip(1_usize..) {
-        let role = match combination.reads_one() {
-            true if number == 1 => "source".to_owned(),
-            true => "not to be read, only to understand the source".to_owned(),
-            false => format!("source {number}"),
-        };
-        let described = match table {
-            ChosenTable::Loaded(table) => describe::loaded(table),
-            ChosenTable::Here(_) => {
-                let found = at(asked);
-                asked = asked.saturating_add(1);
-                let Some(facts) = found else { continue };
-                let mut described = describe::here(facts, known);
-                let mut others = entries.iter();
-                if let Some(other) = others.find(|other| same(&other.described, &described)) {
-                    let again = format!("{}, the same as {}", described.by_name, other.role);
-                    described.in_full.clone_from(&again);
-                    described.in_short = again;
-                    described.types.clear();
-                }
-                described
-            }
-        };
+    let mut entries: Vec<Entry> = Vec::new();
+    let at = |asked: usize| {
+        known
+            .tables
+            .iter()
+            .find(|facts| facts.asked.contains(&asked))
+    };
+    let mut add = |role, number: String, mut described: Described| {
+        let again = entries
+            .iter()
+            .find(|other| same(&other.described, &described));
+        if let Some(other) = again {
+            let other = match other.role {
+                Role::Target => "the target".to_owned(),
+                _ => format!("number {}", other.number.trim_end_matches([' ', '.'])),
+            };
+            let again = format!("{}, the same as {other}", described.by_name);
+            described.in_full.clone_from(&again);
+            described.in_short = again;
+            described.types.clear();
+        }
         entries.push(Entry {
             role,
+            number,
             described,
-            chosen: true,
         });
+    };
+    let mut asked = 0_usize;
+    let mut next = || {
+        let found = at(asked);
+        asked = asked.saturating_add(1);
+        found.map(|facts| describe::here(facts, known))
+    };
+    if let Some(described) = merges.then(&mut next).flatten() {
+        add(Role::Target, String::new(), described);
     }
-    let related = known.tables.iter().filter(|facts| facts.asked.is_empty());
-    entries.extend(related.map(|facts| Entry {
-        role: "not to be read, tied by a foreign key".to_owned(),
-        described: describe::here(facts, known),
-        chosen: false,
-    }));
+    for (table, number) in options.tables.iter().zip(1_usize..) {
+        let described = match table {
+            ChosenTable::Loaded(table) => Some(describe::loaded(table)),
+            ChosenTable::Here(_) => next(),
+        };
+        let (role, number) = match combination.reads_one() {
+            true if number == 1 => (Role::Source, String::new()),
+            true => (Role::Beside, String::new()),
+            false => (Role::Sources, format!("{number}. ")),
+        };
+        if let Some(described) = described {
+            add(role, number, described);
+        }
+    }
+    for facts in known.tables.iter().filter(|facts| facts.asked.is_empty()) {
+        add(Role::Tied, String::new(), describe::here(facts, known));
+    }
     entries
 }
 
@@ -247,12 +302,24 @@ fn write(
     known: &Known,
     options: &PromptOptions,
 ) -> Result<Prompt> {
-    let fixed = instructions.len().saturating_add(TABLES.len() + END.len());
+    let headings = Role::ALL
+        .into_iter()
+        .filter(|role| entries.iter().any(|e| e.role == *role));
+    let headings: usize = headings.map(|role| role.heading().len()).sum();
+    let fixed = instructions
+        .len()
+        .saturating_add(headings)
+        .saturating_add(TABLES.len() + END.len());
     let costs: Vec<Cost> = entries.iter().map(Entry::cost).collect();
     let most = usize::try_from(options.most_bytes).unwrap_or(usize::MAX);
-    let levels = most.checked_sub(fixed).and_then(|room| room::divided(&costs, room));
+    let levels = most
+        .checked_sub(fixed)
+        .and_then(|room| room::divided(&costs, room));
     let Some(levels) = levels else {
-        let chosen = costs.iter().filter(|cost| cost.chosen).map(|cost| cost.name);
+        let chosen = costs
+            .iter()
+            .filter(|cost| cost.chosen)
+            .map(|cost| cost.name);
         let least = chosen.sum::<usize>().saturating_add(fixed);
         return Err(Error::new(
             ErrorKind::Unsupported,
@@ -262,7 +329,12 @@ fn write(
     };
     let mut text = TABLES.to_owned();
     let mut types = BTreeSet::new();
-    for (entry, level) in entries.iter().zip(&levels) {
+    let mut under = None;
+    let told = entries.iter().zip(&levels);
+    for (entry, level) in told.filter(|(_, level)| **level > Level::Nothing) {
+        if under.replace(entry.role) != Some(entry.role) {
+            text.push_str(entry.role.heading());
+        }
         text.push_str(&entry.line(*level));
         if *level == Level::Full {
             for line in &entry.described.types {
@@ -280,12 +352,21 @@ fn write(
         entries.map(|(entry, _)| entry.table()).collect()
     };
     let (in_short, by_name) = (at(Level::Short), at(Level::Name));
-    let untold = known.related.saturating_sub(known.tables.iter().filter(|facts| facts.asked.is_empty()).count());
+    let untold = known.related.saturating_sub(
+        known
+            .tables
+            .iter()
+            .filter(|facts| facts.asked.is_empty())
+            .count(),
+    );
     let untold = untold.saturating_add(at(Level::Nothing).len());
     let left_out = [
-        (in_short.len(), "described by the names of their columns alone"),
+        (in_short.len(), "described by column names alone"),
         (by_name.len(), "named only"),
-        (untold, "tied by foreign keys to those that were chosen, and not named"),
+        (
+            untold,
+            "tied by foreign keys to those that were chosen, and not named",
+        ),
     ];
     Ok(Prompt {
         instructions: instructions.to_owned(),
@@ -296,7 +377,10 @@ fn write(
         left_out: left_out
             .into_iter()
             .filter(|(tables, _)| *tables > 0)
-            .map(|(tables, what)| format!("{tables} of the tables are {what}"))
+            .map(|(tables, what)| match tables {
+                1 => format!("1 table is {what}"),
+                tables => format!("{tables} tables are {what}"),
+            })
             .collect(),
     })
 }

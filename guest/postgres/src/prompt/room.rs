@@ -50,7 +50,11 @@ pub fn divided(tables: &[Cost], room: usize) -> Option<Vec<Level>> {
             false => Level::Nothing,
         })
         .collect();
-    let names: usize = tables.iter().zip(&levels).map(|(table, level)| table.of(*level)).sum();
+    let names: usize = tables
+        .iter()
+        .zip(&levels)
+        .map(|(table, level)| table.of(*level))
+        .sum();
     let mut left = room.checked_sub(names)?;
     let third = left.div_euclid(3);
     for (to, kept) in [
@@ -89,7 +93,11 @@ mod tests {
     }
 
     fn used(tables: &[Cost], levels: &[Level]) -> usize {
-        tables.iter().zip(levels).map(|(table, level)| table.of(*level)).sum()
+        tables
+            .iter()
+            .zip(levels)
+            .map(|(table, level)| table.of(*level))
+            .sum()
     }
 
     #[test]
@@ -108,7 +116,12 @@ mod tests {
         for level in [Level::Full, Level::Short, Level::Name] {
             assert!(levels.contains(&level), "{level:?}");
         }
-        assert!(divided(&tables, 200_000).unwrap().iter().all(|level| *level == Level::Full));
+        assert!(
+            divided(&tables, 200_000)
+                .unwrap()
+                .iter()
+                .all(|level| *level == Level::Full)
+        );
     }
 
     #[test]

@@ -80,7 +80,12 @@ pub struct PromptArgs {
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub samples: Option<u32>,
     /// Mask only these, separated by commas: email, phone, card, iban, ip, url, name [default: all]
-    #[arg(long, value_name = "RULES", value_delimiter = ',', requires = "samples")]
+    #[arg(
+        long,
+        value_name = "RULES",
+        value_delimiter = ',',
+        requires = "samples"
+    )]
     pub mask: Vec<MaskRule>,
     /// Mask this column, whatever is in it; can be given several times
     #[arg(long, value_name = "TABLE.COLUMN", requires = "samples")]
@@ -168,7 +173,10 @@ impl FromStr for PlacedTable {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // A colon within double quotes is part of a name.
-        match text.split_once(':').filter(|(place, _)| !place.contains('"')) {
+        match text
+            .split_once(':')
+            .filter(|(place, _)| !place.contains('"'))
+        {
             None => text.parse().map(Self::Here),
             Some(("file", path)) => Ok(Self::File(path.to_owned())),
             Some(("workspace", table)) => {
@@ -190,10 +198,19 @@ mod tests {
         for (text, expected) in [
             ("s.t", PlacedTable::Here(table("t"))),
             ("s.\"a:b\"", PlacedTable::Here(table("a:b"))),
-            ("shop:s.t", PlacedTable::There("shop".to_owned(), table("t"))),
-            ("shop:s.\"a:b\"", PlacedTable::There("shop".to_owned(), table("a:b"))),
+            (
+                "shop:s.t",
+                PlacedTable::There("shop".to_owned(), table("t")),
+            ),
+            (
+                "shop:s.\"a:b\"",
+                PlacedTable::There("shop".to_owned(), table("a:b")),
+            ),
             ("workspace:t", PlacedTable::Workspace("t".to_owned())),
-            ("file:C:/a b.csv", PlacedTable::File("C:/a b.csv".to_owned())),
+            (
+                "file:C:/a b.csv",
+                PlacedTable::File("C:/a b.csv".to_owned()),
+            ),
         ] {
             assert_eq!(text.parse::<PlacedTable>().ok(), Some(expected), "{text}");
         }

@@ -89,7 +89,9 @@ impl Prompt {
         let first = cut(&mut prompt.instructions, most);
         let rest = most.saturating_sub(prompt.instructions.len());
         if cut(&mut prompt.tables, rest) || first {
-            left_out.push("what the connector said beyond the bytes that it was given".to_owned());
+            left_out.push(
+                "the connector said more than it was given bytes for, which was cut".to_owned(),
+            );
         }
         prompt.left_out = left_out;
         prompt
@@ -143,7 +145,9 @@ impl Connection {
                 let connection = session.connection;
                 let (store, guest, watch) = session.instance.relational();
                 let guest = guest.connection();
-                watch.call(guest.call_prompt(store, connection, &asked)).await
+                watch
+                    .call(guest.call_prompt(store, connection, &asked))
+                    .await
             }
             .boxed()
         });

@@ -149,21 +149,25 @@ impl PromptOptions {
 
     /// For the connector, with room for so many bytes.
     pub(super) fn to_wit(&self, most_bytes: u32) -> wit::PromptOptions {
-        let tables = self.tables.iter().enumerate().map(|(number, table)| match table {
-            PromptTable::Here(table) => wit::ChosenTable::Here(table.into()),
-            PromptTable::Elsewhere { origin, columns } => {
-                let columns = columns.iter().map(|column| wit::LoadedColumn {
-                    name: column.name.clone(),
-                    type_: column.data_type.clone(),
-                    nullable: column.nullable,
-                });
-                wit::ChosenTable::Loaded(wit::LoadedTable {
-                    name: steps::stand_in(&self.id, number),
-                    origin: origin.clone(),
-                    columns: columns.collect(),
-                })
-            }
-        });
+        let tables = self
+            .tables
+            .iter()
+            .enumerate()
+            .map(|(number, table)| match table {
+                PromptTable::Here(table) => wit::ChosenTable::Here(table.into()),
+                PromptTable::Elsewhere { origin, columns } => {
+                    let columns = columns.iter().map(|column| wit::LoadedColumn {
+                        name: column.name.clone(),
+                        type_: column.data_type.clone(),
+                        nullable: column.nullable,
+                    });
+                    wit::ChosenTable::Loaded(wit::LoadedTable {
+                        name: steps::stand_in(&self.id, number),
+                        origin: origin.clone(),
+                        columns: columns.collect(),
+                    })
+                }
+            });
         wit::PromptOptions {
             node: match self.node {
                 Node::Transform => wit::Node::Transform,

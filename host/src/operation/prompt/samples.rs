@@ -25,16 +25,21 @@ pub async fn add(
     let tables = options.here();
     samples.masks.are_of(&tables)?;
     let most = usize::try_from(options.most_bytes).unwrap_or(usize::MAX);
-    let said = prompt.instructions.len().saturating_add(prompt.tables.len());
-    let room = most.saturating_sub(said).saturating_sub(BEGIN.len() + END.len());
+    let said = prompt
+        .instructions
+        .len()
+        .saturating_add(prompt.tables.len());
+    let room = most
+        .saturating_sub(said)
+        .saturating_sub(BEGIN.len() + END.len());
     let mut masker = Masker::new(&samples.masks);
     let mut fetched = Vec::new();
     // Masked, a row may be longer; what is fetched is bounded by what could be shown at best.
     let mut shortest = 0_usize;
-    let mut passed_over = Vec::new();
+    let mut passed_over = 0_usize;
     for table in &tables {
         if shortest > room {
-            passed_over.push(table.to_string());
+            passed_over = passed_over.saturating_add(1);
             continue;
         }
         match rows(connection, table, samples.rows).await {
@@ -47,12 +52,12 @@ pub async fn add(
             }
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
-                let message = format!("rows of {table}, since {error}");
+                let message = format!("of {table} no row is shown: {error}");
                 prompt.left_out.push(crate::policy::text::shown(&message));
             }
         }
     }
-    masker.all_were_found(passed_over.is_empty())?;
+    masker.all_were_found(passed_over == 0)?;
     masker.scrub_text(&mut prompt.tables);
     let mut block = String::new();
     let mut cut = 0_usize;
@@ -67,15 +72,25 @@ pub async fn add(
         }
     }
     if cut > 0 {
-        prompt.left_out.push(format!("{cut} of the rows that were asked for"));
+        prompt.left_out.push(match cut {
+            1 => "1 row is not shown".to_owned(),
+            cut => format!("{cut} rows are not shown"),
+        });
     }
-    if !passed_over.is_empty() {
-        let tables = passed_over.len();
-        prompt.left_out.push(format!("all rows of {tables} of the tables"));
+    if passed_over > 0 {
+        prompt.left_out.push(match passed_over {
+            1 => "of 1 table no row is shown".to_owned(),
+            tables => format!("of {tables} tables no row is shown"),
+        });
     }
     // What was scrubbed may have become longer.
-    let said = prompt.instructions.len().saturating_add(prompt.tables.len());
-    let all = said.saturating_add(block.len()).saturating_add(BEGIN.len() + END.len());
+    let said = prompt
+        .instructions
+        .len()
+        .saturating_add(prompt.tables.len());
+    let all = said
+        .saturating_add(block.len())
+        .saturating_add(BEGIN.len() + END.len());
     if block.is_empty() || all > most {
         return Ok(());
     }

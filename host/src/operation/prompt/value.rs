@@ -104,7 +104,10 @@ fn leaf(kind: &DataType, column: &dyn Array, row: usize) -> Value {
         kind if kind.is_floating() && text.parse().is_ok_and(f64::is_finite) => Value::Bare(text),
         DataType::FixedSizeBinary(16) if text.len() == 32 => {
             let parts = [0..8, 8..12, 12..16, 16..20, 20..32];
-            let parts: Vec<&str> = parts.into_iter().filter_map(|part| text.get(part)).collect();
+            let parts: Vec<&str> = parts
+                .into_iter()
+                .filter_map(|part| text.get(part))
+                .collect();
             Value::Text(parts.join("-"))
         }
         _ => document(&text).unwrap_or(Value::Text(text)),
@@ -132,10 +135,12 @@ fn from_json(json: Json) -> Value {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bare(value.to_string()),
         Json::Number(number) => Value::Bare(number.to_string()),
-        Json::String(text) => Value::Text(text),
+        Json::String(text) => document(&text).unwrap_or(Value::Text(text)),
         Json::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
         Json::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, value)| (name, from_json(value)));
+            let fields = fields
+                .into_iter()
+                .map(|(name, value)| (name, from_json(value)));
             Value::Record(fields.collect())
         }
     }

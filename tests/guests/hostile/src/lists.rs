@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use dagflux_guest::bindings::dagflux::connector::types::{Notice, TableName};
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
-    Access, Column, Examination, Finding, KeepsOut, Lock, Loss, OnLoss, Report, Schema, Server,
-    Prompt, PromptOptions, SetUpStatement, Severity, Table, TableKind, TouchedTable, WriteReport,
+    Access, Column, Examination, Finding, KeepsOut, Lock, Loss, OnLoss, Prompt, PromptOptions,
+    Report, Schema, Server, SetUpStatement, Severity, Table, TableKind, TouchedTable, WriteReport,
 };
 
 use crate::attacks;
@@ -166,17 +166,14 @@ pub fn examination() -> Examination {
     }
 }
 
-/// Its manner is the name of the target.
 pub fn prompt(options: PromptOptions) -> Prompt {
-    let target = options.target.map(|target| target.name).unwrap_or_default();
-    behave(&target);
     let table = |_| TableName {
         schema: None,
         name: "t\u{1b}[2J".to_owned(),
     };
     Prompt {
         instructions: format!("{}a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c", long()),
-        tables: "x".repeat(10_000),
+        tables: "x".repeat(options.most_bytes as usize),
         in_full: (0..count().max(1)).map(table).collect(),
         in_short: Vec::new(),
         by_name: Vec::new(),

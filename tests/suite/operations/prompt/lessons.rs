@@ -99,10 +99,12 @@ impl Lesson {
             Some(Storage::Local) => TableName::new(target),
             _ => shop(target),
         });
-        self.sources.iter().fold(options, |options, source| match source {
-            Some(table) => options.with_table(shop(table)),
-            None => options.with_elsewhere("goals.csv", goal_columns()),
-        })
+        self.sources
+            .iter()
+            .fold(options, |options, source| match source {
+                Some(table) => options.with_table(shop(table)),
+                None => options.with_elsewhere("goals.csv", goal_columns()),
+            })
     }
 
     /// The answer as a saved operation, with the columns as they are.
@@ -161,7 +163,13 @@ fn goal_columns() -> Vec<Column> {
         data_type: data_type.to_owned(),
         nullable: true,
     };
-    [("region", "Utf8"), ("year", "Int32"), ("goal", "Decimal128(12, 2)")].map(column).to_vec()
+    [
+        ("region", "Utf8"),
+        ("year", "Int32"),
+        ("goal", "Decimal128(12, 2)"),
+    ]
+    .map(column)
+    .to_vec()
 }
 
 async fn goals(connection: &mut Connection) -> Result<Rows> {
@@ -179,12 +187,18 @@ async fn goals(connection: &mut Connection) -> Result<Rows> {
 async fn every_statement_that_is_taught_runs() -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
         let sample = sample(lesson).await?;
-        let mut scene = Scene::new(&format!("prompt_idioms_{number}"), &[&sample, ROWS].concat()).await?;
+        let mut scene = Scene::new(
+            &format!("prompt_idioms_{number}"),
+            &[&sample, ROWS].concat(),
+        )
+        .await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let set_up = blocks(&prompt.instructions, "sql-tables");
         let idioms = blocks(&prompt.instructions, "sql");
         assert!(idioms.len() > 10, "{number}");
-        let mut context = Context::new("postgresql").context("the dialect")?.with_schema("public");
+        let mut context = Context::new("postgresql")
+            .context("the dialect")?
+            .with_schema("public");
         let tables = ["customers", "orders", "customer_totals"];
         context.sources = tables.map(|table| Declared::new(shop(table))).to_vec();
         let mut goals = Declared::new(TableName::new("dagflux_goals_2"));
@@ -197,20 +211,34 @@ async fn every_statement_that_is_taught_runs() -> Result<()> {
             let mut transaction = scene.connection.transaction(Default::default()).await?;
             for more in set_up.iter().skip(1) {
                 transaction.execute(more).await?;
-                transaction.execute("INSERT INTO dagflux_goals_2 VALUES ('north', 2023, 5), (NULL, 2024, 6)").await?;
+                transaction
+                    .execute(
+                        "INSERT INTO dagflux_goals_2 VALUES ('north', 2023, 5), (NULL, 2024, 6)",
+                    )
+                    .await?;
             }
-            let examined = transaction.examine(sql).await.with_context(|| told.clone())?;
+            let examined = transaction
+                .examine(sql)
+                .await
+                .with_context(|| told.clone())?;
             let selects = examined.columns.is_some();
             let slot = if selects { Slot::Preview } else { Slot::Change };
             let findings = judge(slot, "idiom", sql, Some(Ok(&examined)), &context);
-            let errors: Vec<_> = findings.iter().filter(|f| f.severity > Severity::Note).collect();
+            let errors: Vec<_> = findings
+                .iter()
+                .filter(|f| f.severity > Severity::Note)
+                .collect();
             ensure!(errors.is_empty(), "{told}: {errors:#?}");
             match selects {
                 true => drop(query(&mut transaction, sql).await.with_context(|| told)?),
                 false => drop(transaction.execute(sql).await.with_context(|| told)?),
             }
         }
-        local_idioms(&blocks(&prompt.instructions, "sqlite"), &mut scene.connection).await?;
+        local_idioms(
+            &blocks(&prompt.instructions, "sqlite"),
+            &mut scene.connection,
+        )
+        .await?;
         let local = lesson.storage == Some(Storage::Local);
         assert_eq!(prompt.instructions.contains("```sqlite"), local);
     }
@@ -221,11 +249,20 @@ async fn every_statement_that_is_taught_runs() -> Result<()> {
 async fn sample(lesson: &Lesson) -> Result<String> {
     // Whatever tables it is asked for, the examples are the same.
     let tables = "CREATE TABLE shop.orders (id int); CREATE TABLE shop.customers (id int); CREATE TABLE shop.customer_totals (id int)";
-    let name = format!("prompt_sample_{:?}_{:?}_{:?}", lesson.node, lesson.mode, lesson.storage);
-    let name: String = name.to_lowercase().chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+    let name = format!(
+        "prompt_sample_{:?}_{:?}_{:?}",
+        lesson.node, lesson.mode, lesson.storage
+    );
+    let name: String = name
+        .to_lowercase()
+        .chars()
+        .filter(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     let mut scene = Scene::new(&name, tables).await?;
     let prompt = scene.connection.prompt(&lesson.options()).await?;
-    let first = blocks(&prompt.instructions, "sql-tables").into_iter().next();
+    let first = blocks(&prompt.instructions, "sql-tables")
+        .into_iter()
+        .next();
     first.context("no tables of the examples")
 }
 
@@ -246,7 +283,11 @@ async fn local_idioms(idioms: &[String], connection: &mut Connection) -> Result<
     for sql in queries {
         let rows = workspace.query(sql, &Options::new())?;
         let batches: Vec<_> = rows.collect::<dagflux_host::Result<_>>()?;
-        assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 1, "{sql}");
+        assert_eq!(
+            batches.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+            1,
+            "{sql}"
+        );
     }
     Ok(())
 }
@@ -255,7 +296,11 @@ async fn local_idioms(idioms: &[String], connection: &mut Connection) -> Result<
 async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
         let sample = sample(lesson).await?;
-        let mut scene = Scene::new(&format!("prompt_example_{number}"), &[&sample, ROWS].concat()).await?;
+        let mut scene = Scene::new(
+            &format!("prompt_example_{number}"),
+            &[&sample, ROWS].concat(),
+        )
+        .await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let [answer] = &blocks(&prompt.instructions, "json")[..] else {
             anyhow::bail!("one example, not {}", prompt.instructions);
@@ -263,26 +308,51 @@ async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<(
         let answer: Value = serde_json::from_str(answer)?;
         let document = lesson.document(&answer, &mut scene.connection).await?;
         let document = Document::parse(&document.to_string())?;
-        let operation: Operation = document.operation().map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
+        let operation: Operation = document
+            .operation()
+            .map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
         let review = operation::review(&operation, Some(&mut scene.connection)).await?;
-        let errors: Vec<_> = review.findings.iter().filter(|f| f.severity > Severity::Note).collect();
+        let errors: Vec<_> = review
+            .findings
+            .iter()
+            .filter(|f| f.severity > Severity::Note)
+            .collect();
         ensure!(errors.is_empty(), "{errors:#?}");
         let workspace = Workspace::in_memory()?;
         let file = goals(&mut scene.connection).await?;
         let resources = Resources {
-            connections: BTreeMap::from([("db".to_owned(), fixture::connect(&scene.database).await?)]),
+            connections: BTreeMap::from([(
+                "db".to_owned(),
+                fixture::connect(&scene.database).await?,
+            )]),
             files: BTreeMap::from([("goals.csv".to_owned(), file)]),
             workspace: Some(workspace.clone()),
         };
         let done = plan_and_run(&operation, resources, &mut Watch::says_yes()).await?;
-        assert!(done.preview.iter().any(|batch| batch.num_rows() > 0), "{number}");
+        assert!(
+            done.preview.iter().any(|batch| batch.num_rows() > 0),
+            "{number}"
+        );
         match lesson.storage {
             Some(Storage::Local) => {
-                let rows = workspace.query("SELECT count(*) AS n FROM customer_revenue WHERE revenue > 0", &Options::new())?;
+                let rows = workspace.query(
+                    "SELECT count(*) AS n FROM customer_revenue WHERE revenue > 0",
+                    &Options::new(),
+                )?;
                 let rows: Vec<_> = rows.collect::<dagflux_host::Result<_>>()?;
-                assert_eq!(format!("{:?}", rows.first().context("a row")?.column(0)).matches("25").count(), 1, "{rows:?}");
+                assert_eq!(
+                    format!("{:?}", rows.first().context("a row")?.column(0))
+                        .matches("25")
+                        .count(),
+                    1,
+                    "{rows:?}"
+                );
             }
-            _ => assert_eq!(value(&scene.admin, lesson.proof).await?, lesson.proved, "{number}"),
+            _ => assert_eq!(
+                value(&scene.admin, lesson.proof).await?,
+                lesson.proved,
+                "{number}"
+            ),
         }
     }
     Ok(())

@@ -6,12 +6,26 @@ use super::*;
 
 /// What must not be shown, by the rule that sees to it.
 const SECRETS: &[(&str, &[&str])] = &[
-    ("email", &["ann.example@mail.example.com", "bob@example.org", "carl%40example.net", "dora@example.com"]),
+    (
+        "email",
+        &[
+            "ann.example@mail.example.com",
+            "bob@example.org",
+            "carl%40example.net",
+            "dora@example.com",
+        ],
+    ),
     ("phone", &["170 1234567", "5551234567", "0171/7654321"]),
     ("card", &["4111 1111 1111 1111", "5500000000000004"]),
-    ("iban", &["DE89 3704 0044 0532 0130 00", "NL91ABNA0417164300"]),
+    (
+        "iban",
+        &["DE89 3704 0044 0532 0130 00", "NL91ABNA0417164300"],
+    ),
     ("ip", &["192.168.17.4", "2001:db8::17"]),
-    ("url", &["https://ann.example.com/private", "www.example.com/bob"]),
+    (
+        "url",
+        &["https://ann.example.com/private", "www.example.com/bob"],
+    ),
     ("name", &["Annabel", "Neighbour"]),
 ];
 
@@ -35,13 +49,18 @@ async fn scene(name: &str) -> Result<Scene> {
     let scene = Scene::new(name, TABLES).await?;
     scene
         .admin
-        .batch_execute("ALTER TABLE shop.closed OWNER TO CURRENT_USER; REVOKE ALL ON shop.closed FROM dagflux")
+        .batch_execute(
+            "ALTER TABLE shop.closed OWNER TO CURRENT_USER; REVOKE ALL ON shop.closed FROM dagflux",
+        )
         .await?;
     Ok(scene)
 }
 
 fn secrets(of: &str) -> &'static [&'static str] {
-    SECRETS.iter().find(|(rule, _)| *rule == of).map_or(&[], |(_, secrets)| secrets)
+    SECRETS
+        .iter()
+        .find(|(rule, _)| *rule == of)
+        .map_or(&[], |(_, secrets)| secrets)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,13 +68,28 @@ async fn no_row_is_shown_unless_it_is_asked_for() -> Result<()> {
     let mut scene = scene("prompt_rows").await?;
     let prompt = scene.connection.prompt(&transform(&["people"])).await?;
     let text = prompt.text();
-    for value in ["Annabel Neighbour", "Ulm", "1980-02-29", "54321", "192.168.17.4", "kept"] {
+    for value in [
+        "Annabel Neighbour",
+        "Ulm",
+        "1980-02-29",
+        "54321",
+        "192.168.17.4",
+        "kept",
+    ] {
         assert!(!text.contains(value), "{value}");
     }
     let shown = transform(&["people"]).with_samples(Samples::new(5).with_masks(Masks::none()));
     let text = scene.connection.prompt(&shown).await?.text();
-    for value in SECRETS.iter().flat_map(|(_, secrets)| *secrets).chain(&["Ulm", "1980-02-29", "54321.50", "kept"]) {
-        assert!(text.contains(value), "without masks, {value} is shown: {text}");
+    for value in SECRETS.iter().flat_map(|(_, secrets)| *secrets).chain(&[
+        "Ulm",
+        "1980-02-29",
+        "54321.50",
+        "kept",
+    ]) {
+        assert!(
+            text.contains(value),
+            "without masks, {value} is shown: {text}"
+        );
     }
     // Not even then what nobody can look through.
     assert!(text.contains(r#""photo":"[bytes]""#));
@@ -72,7 +106,14 @@ async fn nothing_that_is_masked_is_shown_anywhere() -> Result<()> {
             assert!(!text.contains(secret), "{rule}: {secret} in {text}");
         }
     }
-    for kept in ["\"city\":\"Ulm\"", "\"born\":\"1980-02-29\"", "\"salary\":54321.50", "\"plain\":\"kept\"", "\"firstName\":\"[name]\"", "ask [masked]"] {
+    for kept in [
+        "\"city\":\"Ulm\"",
+        "\"born\":\"1980-02-29\"",
+        "\"salary\":54321.50",
+        "\"plain\":\"kept\"",
+        "\"firstName\":\"[name]\"",
+        "ask [masked]",
+    ] {
         assert!(text.contains(kept), "{kept}: {text}");
     }
     for rule in MaskRule::ALL {
@@ -99,12 +140,18 @@ async fn a_column_is_masked_whatever_is_in_it() -> Result<()> {
     for value in ["54321", "Ulm", "kept"] {
         assert!(!text.contains(value), "{value}: {text}");
     }
-    assert!(text.contains("ann.example@mail.example.com"), "only what was asked for");
+    assert!(
+        text.contains("ann.example@mail.example.com"),
+        "only what was asked for"
+    );
     // A misspelt column is not shown by mistake.
     for column in ["salery", "people.salery", "person.salary"] {
         let masks = Masks::none().with_column(column.parse()?);
         let options = transform(&["people"]).with_samples(Samples::new(5).with_masks(masks));
-        failure(scene.connection.prompt(&options).await, ErrorKind::ColumnNotFound);
+        failure(
+            scene.connection.prompt(&options).await,
+            ErrorKind::ColumnNotFound,
+        );
     }
     still_works(&mut scene.connection).await;
     Ok(())
@@ -128,7 +175,11 @@ async fn rows_keep_to_the_bound_and_to_their_lines() -> Result<()> {
         .with_samples(Samples::new(800).with_masks(Masks::none()))
         .with_most_bytes(most);
     let prompt = scene.connection.prompt(&options).await?;
-    assert!(prompt.text().len() <= most as usize, "{}", prompt.text().len());
+    assert!(
+        prompt.text().len() <= most as usize,
+        "{}",
+        prompt.text().len()
+    );
     let [rows] = &blocks(&prompt.tables, "jsonl")[..] else {
         panic!("one block: {}", prompt.tables);
     };
@@ -140,15 +191,24 @@ async fn rows_keep_to_the_bound_and_to_their_lines() -> Result<()> {
     assert!(note.starts_with(hostile) && note.ends_with('…'), "{note}");
     assert!(!rows.contains("never seen") && !rows.contains('\u{202e}'));
     let left_out = prompt.left_out.join("\n");
-    for told in ["rows of shop.closed, since", "of the rows that were asked for", "all rows of 1 of the tables"] {
+    for told in [
+        "of shop.closed no row is shown: ",
+        "rows are not shown",
+        "of 1 table no row is shown",
+    ] {
         assert!(left_out.contains(told), "{told}: {left_out}");
     }
-    // Where there is room for the tables alone, there are no rows.
+    // The bound holds where there is hardly room for the tables.
     let tight = transform(&["people"]).with_samples(Samples::new(5));
-    let described = scene.connection.prompt(&transform(&["people"])).await?.text().len();
+    let described = scene
+        .connection
+        .prompt(&transform(&["people"]))
+        .await?
+        .text()
+        .len();
     let tight = tight.with_most_bytes(u32::try_from(described)?);
     let prompt = scene.connection.prompt(&tight).await?;
-    assert!(prompt.text().len() <= described && !prompt.tables.contains("Ulm"));
-    assert!(!prompt.left_out.is_empty(), "it says that rows were left out");
+    assert!(prompt.text().len() <= described);
+    assert!(!prompt.left_out.is_empty(), "it says what was left out");
     Ok(())
 }

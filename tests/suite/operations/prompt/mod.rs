@@ -47,7 +47,9 @@ fn shop(table: &str) -> TableName {
 
 fn transform(tables: &[&str]) -> PromptOptions {
     let options = PromptOptions::new("made", Node::Transform, Mode::NewTable);
-    tables.iter().fold(options, |options, table| options.with_table(shop(table)))
+    tables
+        .iter()
+        .fold(options, |options, table| options.with_table(shop(table)))
 }
 
 /// The blocks of a Markdown text that are marked with a language.
@@ -75,10 +77,12 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 fn combinations() -> impl Iterator<Item = (Node, Mode, Option<Storage>)> {
     let modes = [Mode::NewTable, Mode::InPlace, Mode::Merge];
     let storages = [None, Some(Storage::Database), Some(Storage::Local)];
-    [Node::Transform, Node::Join].into_iter().flat_map(move |node| {
-        let of_mode = move |mode| storages.map(move |storage| (node, mode, storage));
-        modes.into_iter().flat_map(of_mode)
-    })
+    [Node::Transform, Node::Join]
+        .into_iter()
+        .flat_map(move |node| {
+            let of_mode = move |mode| storages.map(move |storage| (node, mode, storage));
+            modes.into_iter().flat_map(of_mode)
+        })
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +109,10 @@ async fn each_legal_combination_has_its_own_prompt_and_no_other_has_any() -> Res
         match is_legal {
             true => {
                 let prompt = prompt?;
-                assert!(!prompt.text().contains("{{"), "a place that was not filled in");
+                assert!(
+                    !prompt.text().contains("{{"),
+                    "a place that was not filled in"
+                );
                 told.push(prompt.instructions);
             }
             false => {
@@ -125,7 +132,11 @@ async fn what_does_not_go_together_is_told() -> Result<()> {
     let tables = "CREATE TABLE shop.a (id int); CREATE TABLE shop.b (id int)";
     let mut scene = Scene::new("prompt_wrong", tables).await?;
     let join = || PromptOptions::new("made", Node::Join, Mode::NewTable).with_table(shop("a"));
-    let merge = || PromptOptions::new("made", Node::Join, Mode::Merge).with_table(shop("a")).with_table(shop("b"));
+    let merge = || {
+        PromptOptions::new("made", Node::Join, Mode::Merge)
+            .with_table(shop("a"))
+            .with_table(shop("b"))
+    };
     let in_place = || PromptOptions::new("made", Node::Transform, Mode::InPlace);
     let elsewhere: [Column; 0] = [];
     let mut odd = transform(&["a"]);
@@ -134,24 +145,49 @@ async fn what_does_not_go_together_is_told() -> Result<()> {
         (join(), ErrorKind::Unsupported),
         (merge(), ErrorKind::Unsupported),
         (in_place(), ErrorKind::Unsupported),
-        (in_place().with_table(shop("a")).with_target(shop("b")), ErrorKind::Unsupported),
-        (transform(&["a"]).with_elsewhere("goals.csv", elsewhere), ErrorKind::Unsupported),
+        (
+            in_place().with_table(shop("a")).with_target(shop("b")),
+            ErrorKind::Unsupported,
+        ),
+        (
+            transform(&["a"]).with_elsewhere("goals.csv", elsewhere),
+            ErrorKind::Unsupported,
+        ),
         (odd, ErrorKind::Unsupported),
-        (transform(&["a"]).with_most_bytes(100), ErrorKind::Unsupported),
+        (
+            transform(&["a"]).with_most_bytes(100),
+            ErrorKind::Unsupported,
+        ),
         (transform(&["a", "lacking"]), ErrorKind::TableNotFound),
         (transform(&[&"x".repeat(64)]), ErrorKind::TableNotFound),
-        (merge().with_target(shop("lacking")), ErrorKind::TableNotFound),
+        (
+            merge().with_target(shop("lacking")),
+            ErrorKind::TableNotFound,
+        ),
     ] {
         failure(scene.connection.prompt(&options).await, kind);
         still_works(&mut scene.connection).await;
     }
     // It is part of a transaction, and leaves it as it was.
     let mut transaction = scene.connection.transaction(Default::default()).await?;
-    transaction.execute("CREATE TABLE shop.uncommitted (id int)").await?;
+    transaction
+        .execute("CREATE TABLE shop.uncommitted (id int)")
+        .await?;
     let prompt = transaction.prompt(&transform(&["uncommitted"])).await?;
-    assert!(prompt.tables.contains("source: shop.uncommitted\n  id integer\n"), "{}", prompt.tables);
-    failure(transaction.prompt(&transform(&["lacking"])).await, ErrorKind::TableNotFound);
-    transaction.execute("INSERT INTO shop.uncommitted VALUES (1)").await?;
+    assert!(
+        prompt
+            .tables
+            .contains("The source:\nshop.uncommitted\n  id integer\n"),
+        "{}",
+        prompt.tables
+    );
+    failure(
+        transaction.prompt(&transform(&["lacking"])).await,
+        ErrorKind::TableNotFound,
+    );
+    transaction
+        .execute("INSERT INTO shop.uncommitted VALUES (1)")
+        .await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -159,7 +195,9 @@ async fn what_does_not_go_together_is_told() -> Result<()> {
 /// The one line of what is said of the tables that holds this.
 fn line<'p>(prompt: &'p Prompt, holding: &str) -> Result<&'p str> {
     let mut lines = prompt.tables.lines().filter(|line| line.contains(holding));
-    let line = lines.next().with_context(|| format!("nothing of {holding} in {}", prompt.tables))?;
+    let line = lines
+        .next()
+        .with_context(|| format!("nothing of {holding} in {}", prompt.tables))?;
     assert_eq!(lines.next(), None, "{holding}");
     Ok(line)
 }

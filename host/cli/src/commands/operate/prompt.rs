@@ -21,7 +21,9 @@ pub async fn run(context: &Context, args: &PromptArgs) -> anyhow::Result<()> {
         .with_most_bytes(args.most_bytes);
     options.storage = args.storage.map(Into::into);
     options.target.clone_from(&args.target);
-    options.samples = args.samples.map(|rows| Samples::new(rows).with_masks(masks(args)));
+    options.samples = args
+        .samples
+        .map(|rows| Samples::new(rows).with_masks(masks(args)));
     for table in &args.tables {
         options = match table {
             PlacedTable::Here(table) => options.with_table(table.clone()),
@@ -72,7 +74,9 @@ fn masks(args: &PromptArgs) -> Masks {
 
 async fn there(context: &Context, name: &str, table: &TableName) -> anyhow::Result<Vec<Column>> {
     let mut connection = context.open(name).await?;
-    let columns = connection.columns(table.schema.as_deref(), Some(&table.name)).await;
+    let columns = connection
+        .columns(table.schema.as_deref(), Some(&table.name))
+        .await;
     close(connection).await;
     Ok(columns?.into_iter().map(column).collect())
 }

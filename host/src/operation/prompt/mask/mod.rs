@@ -276,7 +276,10 @@ impl<'m> Masker<'m> {
             (MaskRule::Phone, (10..=15).contains(&digits.len())),
         ];
         let looks = looks.into_iter();
-        match looks.clone().find(|(rule, looks)| *looks && self.masks.rules.contains(rule)) {
+        match looks
+            .clone()
+            .find(|(rule, looks)| *looks && self.masks.rules.contains(rule))
+        {
             Some((rule, _)) => {
                 self.originals.insert(number);
                 Value::Text(rule.placeholder().to_owned())
@@ -328,7 +331,9 @@ impl<'m> Masker<'m> {
     pub fn scrub(&self, value: &mut Value) {
         match value {
             Value::Null | Value::Bare(_) => {}
-            Value::Text(text) => *text = self.scrubbed(text, |original| original.chars().count() > 2),
+            Value::Text(text) => {
+                *text = self.scrubbed(text, |original| original.chars().count() > 2)
+            }
             Value::List(items) => items.iter_mut().for_each(|item| self.scrub(item)),
             Value::Record(fields) => fields.iter_mut().for_each(|(_, value)| self.scrub(value)),
         }

@@ -89,19 +89,28 @@ fn url(chars: &[char], at: usize) -> Option<usize> {
     if is_word(before(chars, at)) {
         return None;
     }
-    let scheme = run(chars, at, |c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    let scheme = run(chars, at, |c| {
+        c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.')
+    });
     let has_scheme = scheme > at && begins(chars, scheme, "://");
     let host = run(chars, at, |c| c.is_alphanumeric() || matches!(c, '-' | '.'));
     let name: String = chars.get(at..host)?.iter().collect();
     let has_host = name.contains('.')
         && get(chars, host) == Some('/')
-        && name.rsplit('.').next().is_some_and(|last| last.len() > 1 && last.chars().all(char::is_alphabetic));
+        && name
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.len() > 1 && last.chars().all(char::is_alphabetic));
     if !has_scheme && !has_host && !begins(chars, at, "www.") {
         return None;
     }
-    let end = run(chars, at, |c| !c.is_whitespace() && !matches!(c, '"' | '<' | '>'));
+    let end = run(chars, at, |c| {
+        !c.is_whitespace() && !matches!(c, '"' | '<' | '>')
+    });
     let trailing = chars.get(at..end)?.iter().rev();
-    let trailing = trailing.take_while(|c| matches!(c, '.' | ',' | ';' | ')' | ']')).count();
+    let trailing = trailing
+        .take_while(|c| matches!(c, '.' | ',' | ';' | ')' | ']'))
+        .count();
     Some(end.saturating_sub(trailing))
 }
 
@@ -123,12 +132,16 @@ fn email(chars: &[char], at: usize) -> Option<usize> {
     };
     let end = match get(chars, domain)? {
         '[' => run(chars, domain, |c| c != ']').saturating_add(1),
-        _ => run(chars, domain, |c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_')),
+        _ => run(chars, domain, |c| {
+            c.is_alphanumeric() || matches!(c, '-' | '.' | '_')
+        }),
     };
     let end = end.min(chars.len());
     let domain = chars.get(domain..end)?;
     let trailing = domain.iter().rev().take_while(|c| **c == '.').count();
-    let begins = domain.first().is_some_and(|c| c.is_alphanumeric() || *c == '[');
+    let begins = domain
+        .first()
+        .is_some_and(|c| c.is_alphanumeric() || *c == '[');
     begins.then(|| end.saturating_sub(trailing))
 }
 
@@ -160,7 +173,12 @@ fn iban(chars: &[char], at: usize) -> Option<usize> {
             }
         }
     }
-    let compact: Vec<char> = chars.get(at..end)?.iter().copied().filter(char::is_ascii_alphanumeric).collect();
+    let compact: Vec<char> = chars
+        .get(at..end)?
+        .iter()
+        .copied()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     let digits = compact.iter().filter(|c| c.is_ascii_digit()).count();
     ((15..=34).contains(&compact.len()) && digits >= 10).then_some(end)
 }
@@ -176,7 +194,8 @@ fn card(chars: &[char], at: usize) -> Option<usize> {
     while let Some(c) = get(chars, end) {
         match c.to_digit(10) {
             Some(digit) => digits.push(digit),
-            None if matches!(c, ' ' | '-' | '.') && is_digit(get(chars, end.saturating_add(1))) => {}
+            None if matches!(c, ' ' | '-' | '.') && is_digit(get(chars, end.saturating_add(1))) => {
+            }
             None => break,
         }
         end = end.saturating_add(1);
@@ -215,7 +234,12 @@ fn ip(chars: &[char], at: usize) -> Option<usize> {
         chars.get(from..to).unwrap_or_default().iter().collect()
     };
     let end = run(chars, at, |c| c.is_ascii_digit() || c == '.');
-    let trailing = chars.get(at..end)?.iter().rev().take_while(|c| **c == '.').count();
+    let trailing = chars
+        .get(at..end)?
+        .iter()
+        .rev()
+        .take_while(|c| **c == '.')
+        .count();
     let four = end.saturating_sub(trailing);
     let octets: Vec<String> = text(at, four).split('.').map(str::to_owned).collect();
     // Leading zeros as well, which a parser refuses.
@@ -223,7 +247,9 @@ fn ip(chars: &[char], at: usize) -> Option<usize> {
     if octets.len() == 4 && octets.iter().all(is_octet) && !is_word(get(chars, end)) {
         return Some(four);
     }
-    let end = run(chars, at, |c| c.is_ascii_hexdigit() || matches!(c, ':' | '.'));
+    let end = run(chars, at, |c| {
+        c.is_ascii_hexdigit() || matches!(c, ':' | '.')
+    });
     let six = text(at, end);
     let six = six.trim_end_matches('.');
     let is_six = six.len() > 2 && six.contains(':') && six.parse::<Ipv6Addr>().is_ok();
@@ -276,7 +302,8 @@ fn within_date(chars: &[char], at: usize) -> bool {
             let part = |from: usize, length: usize| -> Option<u32> {
                 let end = from.checked_add(length)?;
                 let digits: String = chars.get(from..end)?.iter().collect();
-                let whole = digits.bytes().all(|byte| byte.is_ascii_digit()) && !is_digit(get(chars, end));
+                let whole =
+                    digits.bytes().all(|byte| byte.is_ascii_digit()) && !is_digit(get(chars, end));
                 whole.then(|| digits.parse().ok()).flatten()
             };
             let (Some(first), Some(middle), Some(last)) =
@@ -285,8 +312,15 @@ fn within_date(chars: &[char], at: usize) -> bool {
                 continue;
             };
             let year = if a == 4 { first } else { last };
-            let (x, y) = if a == 4 { (middle, last) } else { (first, middle) };
-            let signs = (get(chars, at.checked_add(a)?)?, get(chars, second.checked_add(b)?)?);
+            let (x, y) = if a == 4 {
+                (middle, last)
+            } else {
+                (first, middle)
+            };
+            let signs = (
+                get(chars, at.checked_add(a)?)?,
+                get(chars, second.checked_add(b)?)?,
+            );
             let fits = (1000..=2999).contains(&year)
                 && (1..=31).contains(&x)
                 && (1..=31).contains(&y)
@@ -301,9 +335,8 @@ fn within_date(chars: &[char], at: usize) -> bool {
     };
     // Of a date that began before, its later parts are none either.
     let from = at.saturating_sub(9);
-    (from..=at).any(|start| {
-        !is_word(before(chars, start)) && begin(start).is_some_and(|end| at < end)
-    })
+    (from..=at)
+        .any(|start| !is_word(before(chars, start)) && begin(start).is_some_and(|end| at < end))
 }
 
 /// Whether this is in a UUID (RFC 9562, "UUID Format").
@@ -341,7 +374,10 @@ mod tests {
             ("ann\u{200b}@\u{2060}example.com", "[email]"),
             ("mailto:jürgen@müller.de", "mailto:[email]"),
             ("user@[192.168.0.1]", "[email]"),
-            ("see https://example.com/a?b=c#d, or www.example.org.", "see [url], or [url]."),
+            (
+                "see https://example.com/a?b=c#d, or www.example.org.",
+                "see [url], or [url].",
+            ),
             ("postgres://ann:pw@host/db", "[url]"),
             ("example.com/private", "[url]"),
             ("DE89370400440532013000", "[iban]"),
@@ -394,7 +430,10 @@ mod tests {
         let text = "ann@example.com 192.168.0.1";
         assert_eq!(masked(&[MaskRule::Ip], text).0, "ann@example.com [ip]");
         let (out, originals) = masked(&[MaskRule::Email], text);
-        assert_eq!((out.as_str(), originals), ("[email] 192.168.0.1", vec!["ann@example.com".to_owned()]));
+        assert_eq!(
+            (out.as_str(), originals),
+            ("[email] 192.168.0.1", vec!["ann@example.com".to_owned()])
+        );
         assert_eq!(masked(&[], text).0, text);
     }
 }

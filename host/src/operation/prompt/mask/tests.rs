@@ -6,7 +6,9 @@ fn text(text: &str) -> Value {
 }
 
 fn row(fields: &[(&str, Value)]) -> Vec<(String, Value)> {
-    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let fields = fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
     fields.collect()
 }
 
@@ -21,7 +23,10 @@ fn shown(masks: &Masks, fields: &[(&str, Value)]) -> String {
 fn values_are_masked_by_their_looks_and_by_their_column() {
     let nested = Value::Record(row(&[
         ("email", text("not an address")),
-        ("notes", Value::List(vec![text("ann@example.com"), Value::Null])),
+        (
+            "notes",
+            Value::List(vec![text("ann@example.com"), Value::Null]),
+        ),
         ("bob@example.com", Value::Bare("1".to_owned())),
     ]));
     let fields = [
@@ -90,7 +95,11 @@ fn a_column_that_is_not_there_is_told() {
 fn what_is_said_of_tables_does_not_tell_it_either() {
     let masks = Masks::all();
     let mut masker = Masker::new(&masks);
-    let fields = row(&[("email", text("ann@example.com")), ("name", text("orders")), ("login", text("O'Neill"))]);
+    let fields = row(&[
+        ("email", text("ann@example.com")),
+        ("name", text("orders")),
+        ("login", text("O'Neill")),
+    ]);
     masker.row(&TableName::new("t"), fields);
     let mut said = "orders default \"'ann@example.com'\", by O'Neill".to_owned();
     masker.scrub_text(&mut said);
