@@ -172,7 +172,10 @@ pub fn prompt(options: PromptOptions) -> Prompt {
         name: "t\u{1b}[2J".to_owned(),
     };
     Prompt {
-        instructions: format!("{}a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c", long()),
+        instructions: match long() {
+            long if long.is_empty() => "a\u{1b}[2J\r\n\tb\u{e0041}\u{202e}c".to_owned(),
+            long => long,
+        },
         tables: "x".repeat(options.most_bytes as usize),
         in_full: (0..count().max(1)).map(table).collect(),
         in_short: Vec::new(),

@@ -214,7 +214,7 @@ async fn long_texts_are_cut() -> Result<()> {
     assert!(line(&prompt, "id shop.many")?.ends_with("é…\""));
     assert!(line(&prompt, "type shop.many")?.ends_with("\"label 59\", and 240 more"));
     // A table that is larger than all the room is told in short, and the others in full.
-    let both = transform(&["wide", "long"]).with_most_bytes(40 * 1024);
+    let both = transform(&["wide", "long"]).with_most_bytes(34 * 1024);
     let prompt = scene.connection.prompt(&both).await?;
     assert_eq!(
         (&prompt.in_short, &prompt.in_full),

@@ -107,6 +107,25 @@ impl Lesson {
             })
     }
 
+    /// The tables that the prompt says its examples are about, with rows in them.
+    async fn scene(&self, name: &str) -> Result<Scene> {
+        // Whatever the tables are like that it is asked for, the examples are the same.
+        let tables = "CREATE TABLE shop.orders (id int); CREATE TABLE shop.customers (id int); CREATE TABLE shop.customer_totals (id int)";
+        let mut scene = Scene::new(name, tables).await?;
+        let prompt = scene.connection.prompt(&self.options()).await?;
+        let first = blocks(&prompt.instructions, "sql-tables")
+            .into_iter()
+            .next();
+        let sample = first.context("no tables of the examples")?;
+        let drop =
+            "DROP TABLE shop.orders, shop.customers, shop.customer_totals; SET ROLE dagflux;";
+        scene
+            .admin
+            .batch_execute(&[drop, &sample, ROWS].concat())
+            .await?;
+        Ok(scene)
+    }
+
     /// The answer as a saved operation, with the columns as they are.
     async fn document(&self, answer: &Value, connection: &mut Connection) -> Result<Value> {
         let mut sources = Vec::new();
@@ -186,12 +205,7 @@ async fn goals(connection: &mut Connection) -> Result<Rows> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_that_is_taught_runs() -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
-        let sample = sample(lesson).await?;
-        let mut scene = Scene::new(
-            &format!("prompt_idioms_{number}"),
-            &[&sample, ROWS].concat(),
-        )
-        .await?;
+        let mut scene = lesson.scene(&format!("prompt_idioms_{number}")).await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let set_up = blocks(&prompt.instructions, "sql-tables");
         let idioms = blocks(&prompt.instructions, "sql");
@@ -245,27 +259,6 @@ async fn every_statement_that_is_taught_runs() -> Result<()> {
     Ok(())
 }
 
-/// The tables that a prompt says its examples are about.
-async fn sample(lesson: &Lesson) -> Result<String> {
-    // Whatever tables it is asked for, the examples are the same.
-    let tables = "CREATE TABLE shop.orders (id int); CREATE TABLE shop.customers (id int); CREATE TABLE shop.customer_totals (id int)";
-    let name = format!(
-        "prompt_sample_{:?}_{:?}_{:?}",
-        lesson.node, lesson.mode, lesson.storage
-    );
-    let name: String = name
-        .to_lowercase()
-        .chars()
-        .filter(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
-    let mut scene = Scene::new(&name, tables).await?;
-    let prompt = scene.connection.prompt(&lesson.options()).await?;
-    let first = blocks(&prompt.instructions, "sql-tables")
-        .into_iter()
-        .next();
-    first.context("no tables of the examples")
-}
-
 /// The workspace's statements: the first makes a table, the others read it.
 async fn local_idioms(idioms: &[String], connection: &mut Connection) -> Result<()> {
     let Some((create, queries)) = idioms.split_first() else {
@@ -295,12 +288,7 @@ async fn local_idioms(idioms: &[String], connection: &mut Connection) -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
-        let sample = sample(lesson).await?;
-        let mut scene = Scene::new(
-            &format!("prompt_example_{number}"),
-            &[&sample, ROWS].concat(),
-        )
-        .await?;
+        let mut scene = lesson.scene(&format!("prompt_example_{number}")).await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let [answer] = &blocks(&prompt.instructions, "json")[..] else {
             anyhow::bail!("one example, not {}", prompt.instructions);
@@ -328,7 +316,9 @@ async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<(
             files: BTreeMap::from([("goals.csv".to_owned(), file)]),
             workspace: Some(workspace.clone()),
         };
-        let done = plan_and_run(&operation, resources, &mut Watch::says_yes()).await?;
+        let mut watch = Watch::says_yes();
+        watch.every_row = true;
+        let done = plan_and_run(&operation, resources, &mut watch).await?;
         assert!(
             done.preview.iter().any(|batch| batch.num_rows() > 0),
             "{number}"
