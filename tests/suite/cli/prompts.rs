@@ -57,7 +57,9 @@ async fn a_prompt_is_printed() -> Result<()> {
     assert_eq!(text.concat(), run.out);
     assert_eq!(json[0]["left-out"], json!([]));
 
-    let samples = |more: &[&'static str]| -> Vec<&'static str> { [&arguments, &["--samples", "2"][..], more].concat() };
+    let samples = |more: &[&'static str]| -> Vec<&'static str> {
+        [&arguments, &["--samples", "2"][..], more].concat()
+    };
     let masked = desk.succeed(&samples(&[]))?;
     assert!(
         masked.contains(r#"{"table":"orders","row":{"id":1,"email":"[email]","note":"hush"}}"#),
@@ -76,8 +78,8 @@ async fn a_prompt_is_printed() -> Result<()> {
     );
     let all = desk.succeed(&samples(&["--no-mask"]))?;
     assert!(all.contains("ask ann@example.com"), "{all}");
-    let (text, error) = desk.fail(&samples(&["--mask-column", "orders.note"]), 6)?;
-    assert!(text.contains("orders.note"), "{text}");
+    let (text, error) = desk.fail(&samples(&["--mask-column", "orders.notes"]), 6)?;
+    assert!(text.contains("orders.notes"), "{text}");
     assert_eq!(error["kind"], "column-not-found");
     Ok(())
 }

@@ -192,7 +192,7 @@ fn goal_columns() -> Vec<Column> {
 }
 
 async fn goals(connection: &mut Connection) -> Result<Rows> {
-    let sql = "SELECT * FROM (VALUES ('north', 2024, 100::numeric(12,2)), ('south', 2024, 50.5), ('west', 2024, 7)) AS g(region, year, goal)";
+    let sql = "SELECT region, year, goal::numeric(12,2) AS goal FROM (VALUES ('north', 2024, 100), ('south', 2024, 50.5), ('west', 2024, 7)) AS g(region, year, goal)";
     let batches = query(connection, sql).await?;
     let schema = batches.first().context("rows")?.schema();
     Ok(Rows {
