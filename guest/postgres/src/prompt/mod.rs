@@ -205,13 +205,19 @@ fn instructions(session: &Session, combination: Combination, options: &PromptOpt
             words::name(configured)
         ),
     };
-    let version = session.setting("server_version").unwrap_or_default();
-    let version = version.split_whitespace().next().unwrap_or_default();
+    let version: String = session
+        .setting("server_version")
+        .unwrap_or_default()
+        .chars()
+        // What a server calls itself is its own affair, and not that of a model.
+        .take_while(|c| c.is_ascii_digit() || *c == '.')
+        .take(10)
+        .collect();
     // In one pass: what is filled in is not looked through for more places.
     fill(
         &texts.concat(),
         &[
-            ("version", &words::plain(version)),
+            ("version", &version),
             ("schema", &words::name(configured)),
             ("sample", include_str!("text/sample.sql").trim_end()),
             ("target", &target),

@@ -59,7 +59,7 @@ impl Prompt {
     fn from_guest(from: wit::Prompt, options: &PromptOptions, most: usize) -> Self {
         let tables = |list: Vec<GuestTable>| -> Vec<TableName> {
             let most = options.tables.len().saturating_add(BEYOND);
-            let shown = |text: String| text::shown(text::shortened(&text, text::NAME));
+            let shown = |text: String| text::shown(text::shortened(&text, text::PARAGRAPH));
             let list = list.into_iter().take(most).map(|table| TableName {
                 schema: table.schema.map(shown),
                 name: shown(table.name),

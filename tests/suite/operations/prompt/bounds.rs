@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dagflux_host::operation::MOST_BYTES;
-use dagflux_test_support::{Server, ServerOptions};
+use dagflux_test_support::ServerOptions;
 
 use super::*;
 

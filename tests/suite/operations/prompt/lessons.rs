@@ -7,7 +7,9 @@ use anyhow::ensure;
 use dagflux_host::operation::review::{Context, Declared, Severity, Slot, judge};
 use dagflux_host::operation::{self, Document, Operation, Resources, Rows};
 use dagflux_host::workspace::{Options, Workspace};
+use dagflux_test_support::ServerOptions;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::*;
 use crate::assertions::{query, value};
@@ -108,10 +110,10 @@ impl Lesson {
     }
 
     /// The tables that the prompt says its examples are about, with rows in them.
-    async fn scene(&self, name: &str) -> Result<Scene> {
+    async fn scene(&self, server: &'static Server, name: &str) -> Result<Scene> {
         // Whatever the tables are like that it is asked for, the examples are the same.
         let tables = "CREATE TABLE shop.orders (id int); CREATE TABLE shop.customers (id int); CREATE TABLE shop.customer_totals (id int)";
-        let mut scene = Scene::new(name, tables).await?;
+        let mut scene = Scene::on(server, name, tables).await?;
         let prompt = scene.connection.prompt(&self.options()).await?;
         let first = blocks(&prompt.instructions, "sql-tables")
             .into_iter()
@@ -204,8 +206,29 @@ async fn goals(connection: &mut Connection) -> Result<Rows> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_that_is_taught_runs() -> Result<()> {
+    every_idiom(Server::shared().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taught_holds_for_the_oldest_and_the_newest_server() -> Result<()> {
+    static SERVERS: [OnceCell<Server>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
+    for (server, major) in SERVERS.iter().zip([10, 18]) {
+        let options = ServerOptions::new().with_version(major);
+        let start = async || Server::start(&options).await;
+        let server = server.get_or_try_init(start).await?;
+        every_idiom(server)
+            .await
+            .with_context(|| format!("on {major}"))?;
+    }
+    Ok(())
+}
+
+/// Runs every statement of every prompt.
+async fn every_idiom(server: &'static Server) -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
-        let mut scene = lesson.scene(&format!("prompt_idioms_{number}")).await?;
+        let mut scene = lesson
+            .scene(server, &format!("prompt_idioms_{number}"))
+            .await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let set_up = blocks(&prompt.instructions, "sql-tables");
         let idioms = blocks(&prompt.instructions, "sql");
@@ -288,7 +311,10 @@ async fn local_idioms(idioms: &[String], connection: &mut Connection) -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<()> {
     for (number, lesson) in LESSONS.iter().enumerate() {
-        let mut scene = lesson.scene(&format!("prompt_example_{number}")).await?;
+        let server = Server::shared().await?;
+        let mut scene = lesson
+            .scene(server, &format!("prompt_example_{number}"))
+            .await?;
         let prompt = scene.connection.prompt(&lesson.options()).await?;
         let [answer] = &blocks(&prompt.instructions, "json")[..] else {
             anyhow::bail!("one example, not {}", prompt.instructions);
@@ -299,16 +325,9 @@ async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<(
         let operation: Operation = document
             .operation()
             .map_err(|broken| anyhow::anyhow!("{broken:?}"))?;
-        let review = operation::review(&operation, Some(&mut scene.connection)).await?;
-        let errors: Vec<_> = review
-            .findings
-            .iter()
-            .filter(|f| f.severity > Severity::Note)
-            .collect();
-        ensure!(errors.is_empty(), "{errors:#?}");
         let workspace = Workspace::in_memory()?;
         let file = goals(&mut scene.connection).await?;
-        let resources = Resources {
+        let mut resources = Resources {
             connections: BTreeMap::from([(
                 "db".to_owned(),
                 fixture::connect(&scene.database).await?,
@@ -316,6 +335,13 @@ async fn every_example_answer_passes_the_review_and_is_carried_out() -> Result<(
             files: BTreeMap::from([("goals.csv".to_owned(), file)]),
             workspace: Some(workspace.clone()),
         };
+        let review = operation::review(&operation, &mut resources).await?;
+        let errors: Vec<_> = review
+            .findings
+            .iter()
+            .filter(|f| f.severity > Severity::Note)
+            .collect();
+        ensure!(errors.is_empty(), "{errors:#?}");
         let mut watch = Watch::says_yes();
         watch.every_row = true;
         let done = plan_and_run(&operation, resources, &mut watch).await?;

@@ -9,8 +9,8 @@ mod masks;
 use anyhow::{Context as _, Result};
 use dagflux_host::operation::{Column, Mode, Node, Prompt, PromptOptions, Storage};
 use dagflux_host::{Connection, ErrorKind, TableName};
-use dagflux_test_support::Database;
 use dagflux_test_support::tokio_postgres::Client;
+use dagflux_test_support::{Database, Server};
 
 use crate::assertions::{failure, still_works};
 use crate::fixture;
@@ -25,7 +25,12 @@ struct Scene {
 impl Scene {
     /// With these tables, which the login owns.
     async fn new(name: &str, tables: &str) -> Result<Self> {
-        let database = fixture::database(name).await?;
+        Self::on(Server::shared().await?, name, tables).await
+    }
+
+    /// On another server than the one that tests share.
+    async fn on(server: &'static Server, name: &str, tables: &str) -> Result<Self> {
+        let database = server.database(name).await?;
         let admin = database.sql().await?;
         admin
             .batch_execute("CREATE SCHEMA shop AUTHORIZATION dagflux; SET ROLE dagflux")

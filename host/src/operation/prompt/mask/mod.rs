@@ -5,6 +5,7 @@
 //! any case is masked by its column.
 
 mod names;
+mod others;
 mod patterns;
 
 use std::collections::BTreeSet;
