@@ -12,7 +12,7 @@
 //! | [`cancel`] | stopping a statement from a second connection |
 //! | [`session`] | one connection: login, flights of requests, `ReadyForQuery`, notices, its end |
 //! | [`plan`], [`rows`] | what a statement returns, before it runs; its rows, as they come |
-//! | [`query`], [`read`], [`mod@write`], [`transaction`], [`catalog`], [`comments`], [`check`], [`examine`] | the operations |
+//! | [`query`], [`read`], [`mod@write`], [`transaction`], [`catalog`], [`comments`], [`check`], [`examine`], [`prompt`] | the operations |
 //! | [`descriptor`], [`connect`] | the connection form, and from it to a channel |
 //!
 //! This file is the glue between the contract's traits and those modules, and no more.
@@ -33,6 +33,7 @@ pub mod examine;
 pub mod keywords;
 pub mod place;
 pub mod plan;
+pub mod prompt;
 pub mod protocol;
 pub mod query;
 pub mod read;
@@ -54,8 +55,8 @@ use dagflux_guest::bindings::exports::dagflux::connector::descriptor::{
 };
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     self, CancelToken, CheckOptions, Column, Connection, Examination, Lock, Loss, OpenOptions,
-    Outcome, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement,
-    StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
+    Outcome, Prompt, PromptOptions, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames,
+    SetUpStatement, StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
 };
 
 use read::Selection;
@@ -257,6 +258,10 @@ impl relational::GuestConnection for OpenConnection {
 
     fn examine(&self, sql: String) -> Result<Examination, WitError> {
         Ok(examine::examine(&mut self.0.borrow_mut(), &sql)?)
+    }
+
+    fn prompt(&self, options: PromptOptions) -> Result<Prompt, WitError> {
+        Ok(prompt::prompt(&mut self.0.borrow_mut(), &options)?)
     }
 
     fn take_notices(&self) -> Vec<Notice> {

@@ -27,6 +27,7 @@
 mod document;
 mod drift;
 mod plan;
+mod prompt;
 mod resources;
 pub mod review;
 mod rules;
@@ -39,6 +40,9 @@ pub use document::{
 };
 pub use drift::{Change, Drift, changes};
 pub use plan::{Lack, Plan, plan};
+pub use prompt::{
+    ColumnMask, MOST_BYTES, MaskRule, Masks, Prompt, PromptOptions, PromptTable, Samples,
+};
 pub use resources::{Batches, Needs, Resources, Rows};
 pub use review::review;
 pub use rules::{

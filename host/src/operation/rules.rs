@@ -586,7 +586,7 @@ impl<'d> Reading<'d> {
     }
 }
 
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     text.len() <= ID
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text

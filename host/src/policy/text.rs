@@ -42,6 +42,27 @@ pub fn cut(mut text: String, most: usize) -> String {
     text
 }
 
+/// `text` with what makes it look like other text as escapes, on one line.
+pub fn shown(text: &str) -> String {
+    shown_but_for(text, |_| false)
+}
+
+/// As [`shown`], of text that has lines.
+pub fn shown_lines(text: &str) -> String {
+    shown_but_for(text, |c| c == '\n')
+}
+
+fn shown_but_for(text: &str, is_fit: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match is_deceptive(c) && !is_fit(c) {
+            true => out.extend(c.escape_unicode()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 /// Whether `text` may be a SQLSTATE. ISO 9075-2, "SQLSTATE class and subclass values".
 pub fn is_sqlstate(text: &str) -> bool {
     text.len() == 5
@@ -127,6 +148,15 @@ mod tests {
         }
         assert_eq!(unfit(&"ü".repeat(64), NAME), None);
         assert_eq!(unfit(&"ü".repeat(65), NAME), Some("is too long"));
+    }
+
+    #[test]
+    fn what_deceives_is_escaped() {
+        assert_eq!(shown("a\nb\u{1b}[2J"), "a\\u{a}b\\u{1b}[2J");
+        assert_eq!(
+            shown_lines("a\nb\r\t\u{e0041}ü"),
+            "a\nb\\u{d}\\u{9}\\u{e0041}ü"
+        );
     }
 
     #[test]

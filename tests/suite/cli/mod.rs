@@ -11,6 +11,7 @@ mod losses;
 mod nested;
 mod operate;
 mod operations;
+mod prompts;
 mod reading;
 mod trust;
 

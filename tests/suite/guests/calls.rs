@@ -2,8 +2,10 @@
 
 use anyhow::Result;
 use dagflux_host::ErrorKind::{GuestTimeLimit, OutcomeUnknown, TransferLimit, Trap};
+use dagflux_host::TableName;
+use dagflux_host::operation::{Mode, Node, PromptOptions};
 
-use super::Call::{Check, Columns, Notices, Schemas, Tables, Write};
+use super::Call::{Check, Columns, Notices, Prompt, Schemas, Tables, Write};
 use super::End::{Ended, Told};
 use super::{Case, Cost, hold};
 
@@ -68,6 +70,24 @@ pub const CASES: &[Case] = &[
         cost: LIST,
     },
     Case {
+        name: "a prompt of 70 MiB",
+        call: Prompt("long"),
+        end: TOO_MUCH,
+        cost: LIST,
+    },
+    Case {
+        name: "a million tables of a prompt",
+        call: Prompt("millions"),
+        end: Told("101 tables"),
+        cost: LIST,
+    },
+    Case {
+        name: "a prompt of more tables than were chosen",
+        call: Prompt("thousands"),
+        end: Told("101 tables"),
+        cost: Cost::LITTLE,
+    },
+    Case {
         name: "notices without end",
         call: Notices("endless"),
         end: Ended(GuestTimeLimit, "longer than 1 s"),
@@ -115,4 +135,30 @@ async fn a_crash_at_the_end_of_a_write_leaves_it_open() -> Result<()> {
         scene.others_go_on().await?;
     }
     Ok(())
+}
+
+/// What a connector says for a model is bounded, and nothing in it looks like something else.
+#[tokio::test]
+async fn a_prompt_is_cut_and_cleaned() -> Result<()> {
+    let mut scene = crate::hostile::Scene::with(super::connector().await?).await?;
+    let options = PromptOptions::new("made", Node::Transform, Mode::NewTable)
+        .with_table(TableName::new("t"))
+        .with_most_bytes(2_000);
+    let prompt = scene.attacker.prompt(&options).await?;
+    assert_eq!(
+        prompt.instructions,
+        "a\\u{1b}[2J\\u{d}\n\\u{9}b\\u{e0041}\\u{202e}c"
+    );
+    assert_eq!(prompt.text().len(), 2_000);
+    let [table] = &prompt.in_full[..] else {
+        panic!("{:?}", prompt.in_full);
+    };
+    assert_eq!(table.name, "t\\u{1b}[2J");
+    let [long, escaped, cut] = &prompt.left_out[..] else {
+        panic!("{} sentences", prompt.left_out.len());
+    };
+    assert!(long.len() < 5_000 && long.ends_with('…'), "{}", long.len());
+    assert_eq!(escaped, "\\u{1b}[2J");
+    assert!(cut.contains("which was cut"), "{cut}");
+    scene.others_go_on().await
 }

@@ -18,6 +18,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use dagflux_host::operation::{Mode, Node, PromptOptions};
 use dagflux_host::{
     CheckOptions, Connection, Connector, Error, ErrorKind, Host, Limits, Receipt, TableName,
     WriteOptions,
@@ -56,6 +57,7 @@ pub enum Call {
     Columns(&'static str),
     Notices(&'static str),
     Check(&'static str),
+    Prompt(&'static str),
     /// A write to a table of this name: one batch, and the end.
     Write(&'static str),
 }
@@ -177,7 +179,8 @@ async fn make(connection: &mut Connection, call: Call) -> dagflux_host::Result<S
     | Call::Tables(manner)
     | Call::Columns(manner)
     | Call::Notices(manner)
-    | Call::Check(manner) = call
+    | Call::Check(manner)
+    | Call::Prompt(manner) = call
     {
         connection.execute(&format!("behave {manner}")).await?;
     }
@@ -201,6 +204,12 @@ async fn make(connection: &mut Connection, call: Call) -> dagflux_host::Result<S
         Call::Check(_) => {
             let report = connection.check(CheckOptions::new()).await?;
             Ok(format!("{} findings", report.findings.len()))
+        }
+        Call::Prompt(_) => {
+            let options = PromptOptions::new("made", Node::Transform, Mode::NewTable);
+            let options = options.with_table(TableName::new("t"));
+            let prompt = connection.prompt(&options).await?;
+            Ok(format!("{} tables", prompt.in_full.len()))
         }
         Call::Write(table) => {
             let batch = rows::one_number();

@@ -2,6 +2,7 @@
 
 mod in_place;
 mod join;
+mod prompt;
 mod review;
 mod tpch;
 mod transform;

@@ -172,3 +172,20 @@ Exits with 14 when the operation cannot be run.
 
 Example:
   model | dagflux review - --json";
+
+/// Of `prompt`.
+pub const PROMPT: &str = "\
+The dialect, the rules, what to answer, an example, and what is known of the tables: types, keys, labels,
+comments. The first tables are described in full; what there was no room for is said on standard error.
+What the model answers goes into a saved operation, which `dagflux review` holds against the rules.
+
+No row of a table is in it unless --samples asks for some. They are masked by the names of columns and
+by what values look like, which no rule knows for sure: name with --mask-column what must not be shown.
+
+Examples:
+  dagflux prompt shop --node transform --mode new-table --table sales.orders --target sales.revenue
+  dagflux prompt shop --node transform --mode in-place --table sales.orders --samples 5
+  dagflux prompt shop --node transform --mode new-table --storage local --table sales.orders \\
+    --samples 3 --mask email,phone --mask-column orders.note
+  dagflux prompt warehouse --node join --mode merge --id totals --table sales.orders \\
+    --table shop:public.customers --table file:goals.csv --target sales.totals";

@@ -17,7 +17,7 @@ use crate::formats::Format;
 pub use check::{CheckArgs, SetUpArgs};
 pub use import::{ImportArgs, Mode};
 pub use losses::{LossArgs, word};
-pub use operate::{OperationArgs, RunArgs};
+pub use operate::{OperationArgs, PlacedTable, PromptArgs, RunArgs};
 
 /// Databases through sandboxed connectors, from a terminal.
 ///
@@ -246,6 +246,10 @@ pub enum Command {
     /// Say what is wrong with the statements of a saved operation, without running them
     #[command(after_long_help = examples::REVIEW)]
     Review(OperationArgs),
+
+    /// Print what to tell a language model that is to write the statements of an operation
+    #[command(after_long_help = examples::PROMPT)]
+    Prompt(PromptArgs),
 
     /// Look at a saved operation: what a node of a workflow does with tables
     #[command(subcommand)]

@@ -46,6 +46,7 @@ pub async fn run(context: &Context, command: Command) -> anyhow::Result<Exit> {
         Command::Connections => connections::run(context).await?,
         Command::Plan(args) => return operate::plan(context, &args).await,
         Command::Run(args) => return operate::run(context, &args).await,
+        Command::Prompt(args) => operate::prompt(context, &args).await?,
         Command::Review(args) => return operate::review(context, &args).await,
         Command::Certificate(args) => certificate::run(context, &args).await?,
         Command::Check(args) => return check::run(context, &args).await,

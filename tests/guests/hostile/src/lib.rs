@@ -22,8 +22,8 @@ use dagflux_guest::bindings::dagflux::connector::types::{
 use dagflux_guest::bindings::exports::dagflux::connector::descriptor as wit_descriptor;
 use dagflux_guest::bindings::exports::dagflux::connector::relational::{
     self, CancelToken, CheckOptions, Column, Connection, Examination, Lock, Loss, OpenOptions,
-    Outcome, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames, SetUpStatement, Sink,
-    StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
+    Outcome, Prompt, PromptOptions, Purpose, ReadOptions, Report, RowStream, Schema, SetUpNames,
+    SetUpStatement, Sink, StreamOptions, Table, TransactionOptions, WriteOptions, WriteReport,
 };
 use dagflux_guest::{Error, config};
 
@@ -194,6 +194,10 @@ impl relational::GuestConnection for OpenConnection {
 
     fn examine(&self, _: String) -> Result<Examination, WitError> {
         Ok(lists::examination())
+    }
+
+    fn prompt(&self, options: PromptOptions) -> Result<Prompt, WitError> {
+        Ok(lists::prompt(options))
     }
 
     fn take_notices(&self) -> Vec<Notice> {

@@ -1,7 +1,7 @@
 //! What keeps an operation from doing anything else than was meant.
 
 use super::Mutant;
-use super::Program::Suite;
+use super::Program::{HostLib, Suite};
 
 pub const MUTANTS: &[Mutant] = &[
     Mutant {
@@ -46,5 +46,50 @@ pub const MUTANTS: &[Mutant] = &[
         replace: "false",
         program: Suite,
         cases: &["operations::in_place::every_row_is_asked_about_twice"],
+    },
+    Mutant {
+        name: "masked-columns",
+        defence: "a column that is to be masked is not shown",
+        file: "host/src/operation/prompt/mask/mod.rs",
+        after: "",
+        find: "mask.is_of(table) && mask.column.to_lowercase() == name.to_lowercase()",
+        replace: "false",
+        program: HostLib,
+        cases: &[
+            "operation::prompt::mask::tests::a_column_that_is_not_there_is_told",
+            "operation::prompt::mask::tests::a_masked_column_is_masked_whatever_is_in_it",
+        ],
+    },
+    Mutant {
+        name: "masked-values",
+        defence: "what looks like an address or a number of someone is not shown",
+        file: "host/src/operation/prompt/mask/mod.rs",
+        after: "",
+        find: "originals.is_empty()",
+        replace: "true",
+        program: HostLib,
+        cases: &[
+            "operation::prompt::mask::tests::values_are_masked_by_their_looks_and_by_their_column",
+        ],
+    },
+    Mutant {
+        name: "masked-elsewhere",
+        defence: "what is masked in rows is not told by a comment or a default",
+        file: "host/src/operation/prompt/mask/mod.rs",
+        after: "",
+        find: "original.chars().count() > 3 && !original.chars().all(is_name)",
+        replace: "false",
+        program: HostLib,
+        cases: &["operation::prompt::mask::tests::what_is_said_of_tables_does_not_tell_it_either"],
+    },
+    Mutant {
+        name: "rows-of-a-prompt",
+        defence: "rows keep to the room of a prompt",
+        file: "host/src/operation/prompt/samples.rs",
+        after: "",
+        find: "block.len().saturating_add(line.len()) <= room",
+        replace: "true",
+        program: Suite,
+        cases: &["operations::prompt::masks::rows_keep_to_the_bound_and_to_their_lines"],
     },
 ];

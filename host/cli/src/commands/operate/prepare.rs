@@ -57,7 +57,7 @@ pub async fn resources(
         resources.files.insert(path.clone(), rows);
     }
     if needs.workspace {
-        resources.workspace = Some(workspace(args)?);
+        resources.workspace = Some(workspace(args.workspace.as_deref())?);
     }
     for name in &needs.connections {
         let connection = context.open(name).await;
@@ -67,13 +67,13 @@ pub async fn resources(
     Ok(resources)
 }
 
-/// Opens the workspace.
+/// The workspace, at this path or where it is by default.
 ///
 /// # Errors
 /// When it cannot be opened.
-pub fn workspace(args: &OperationArgs) -> anyhow::Result<Workspace> {
-    let path = match &args.workspace {
-        Some(path) => path.clone(),
+pub fn workspace(path: Option<&Path>) -> anyhow::Result<Workspace> {
+    let path = match path {
+        Some(path) => path.to_owned(),
         None => default_workspace()?,
     };
     let workspace = tokio::task::block_in_place(|| Workspace::open(&path));
@@ -88,7 +88,11 @@ fn beside(operation: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn rows(path: &Path) -> anyhow::Result<Rows> {
+/// The rows of a file.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn rows(path: &Path) -> anyhow::Result<Rows> {
     let format = Format::of_path(path)?;
     let file = File::open(path)
         .map_err(|error| Failure::file(format!("cannot read {}: {error}", path.display())))?;

@@ -20,7 +20,7 @@ pub async fn run(context: &Context, args: &OperationArgs) -> anyhow::Result<Exit
     let operation = prepare::operation(&args.file)?;
     let mut resources = Resources::default();
     if operation.needs().workspace {
-        resources.workspace = Some(prepare::workspace(args)?);
+        resources.workspace = Some(prepare::workspace(args.workspace.as_deref())?);
     }
     let mut canceller = None;
     if let Some(name) = operation.venue() {
