@@ -223,6 +223,13 @@ async fn what_only_the_whole_operation_tells() -> Result<()> {
     let database = fixture::database("review_whole").await?;
     let client = database.sql().await?;
     client.batch_execute(SCHEMA).await?;
+    client
+        .batch_execute(
+            "CREATE FUNCTION shop.notes(int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RETURN true; END $$;
+             CREATE DOMAIN shop.noted AS int CHECK (shop.notes(VALUE));
+             CREATE FUNCTION public.side(shop.orders) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$",
+        )
+        .await?;
     let before = state(&client).await?;
     let mut resources = connections([("shop", fixture::connect_as_admin(&database).await?)]);
     let add = "--- changes\nALTER TABLE shop.orders ADD COLUMN extra text\n";
@@ -275,6 +282,22 @@ async fn what_only_the_whole_operation_tells() -> Result<()> {
             format!("i | join | shop.order_totals, shop.customers\n--- select\n{search} SELECT a.id, t.total, o.note FROM a, shop.order_totals t, shop.orders o"),
             false,
             "table-not-declared",
+        ),
+        // Functions behind types, and in a notation that looks like a column.
+        (
+            "l | in-place | shop.orders\n--- changes\nALTER TABLE shop.orders ADD COLUMN z shop.noted DEFAULT 3".to_owned(),
+            false,
+            "side-effects",
+        ),
+        (
+            "m | in-place | shop.orders\n--- changes\nALTER TABLE shop.orders ALTER note TYPE int USING orders.side".to_owned(),
+            false,
+            "side-effects",
+        ),
+        (
+            "n | in-place | shop.orders\n--- changes\nALTER TABLE shop.orders ADD COLUMN price shop.cents DEFAULT 3".to_owned(),
+            true,
+            "",
         ),
         // A table that is there.
         (

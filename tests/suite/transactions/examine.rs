@@ -32,6 +32,8 @@ async fn what_a_statement_is() -> Result<()> {
              CREATE FUNCTION pure(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
              CREATE FUNCTION sends(a int, b int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_notify('a', 'b'); RETURN a; END $$;
              CREATE OPERATOR ### (FUNCTION = sends, LEFTARG = int, RIGHTARG = int);
+             CREATE TABLE guarded (id int); CREATE TABLE guards (id int); ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
+             CREATE POLICY p ON guarded USING (id IN (SELECT id FROM guards));
              CREATE DOMAIN sent AS int CHECK (mine(VALUE) > 0); CREATE SCHEMA apart;
              CREATE FUNCTION apart.lower(n int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN n; END $$;
              CREATE AGGREGATE sending(int) (SFUNC = sends, STYPE = int);
@@ -136,6 +138,15 @@ async fn what_a_statement_is() -> Result<()> {
             vec![("public.t", Access::Read)],
             vec!["###", "sending"],
             Some(1),
+        ),
+        (
+            "SELECT id FROM guarded",
+            vec![
+                ("public.guarded", Access::Read),
+                ("public.guards behind", Access::Read),
+            ],
+            vec![],
+            None,
         ),
         (
             "SELECT lower(name), id::sent, 'x::apart.sent' FROM t",

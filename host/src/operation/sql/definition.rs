@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     AlterColumnOperation, AlterTable, AlterTableOperation, ColumnDef, ColumnOption, CreateTable,
-    CreateTableLikeKind, DropBehavior, RenameTableNameKind, TableConstraint,
+    CreateTableLikeKind, DataType, DropBehavior, RenameTableNameKind, Statement, TableConstraint,
 };
 
 use super::Dialect;
@@ -45,6 +45,40 @@ pub(crate) enum Alteration {
     Change(String),
     /// A constraint comes, goes, or is renamed.
     Constraint,
+}
+
+/// Expressions that name the types which a definition gives columns, where these are somebody's own: a
+/// domain has checks.
+pub(super) fn types(statement: &Statement) -> Vec<String> {
+    let types: Vec<&DataType> = match statement {
+        Statement::CreateTable(create) => {
+            let columns = create.columns.iter();
+            columns.map(|column| &column.data_type).collect()
+        }
+        Statement::AlterTable(alter) => alter
+            .operations
+            .iter()
+            .filter_map(|operation| match operation {
+                AlterTableOperation::AddColumn { column_def, .. } => Some(&column_def.data_type),
+                AlterTableOperation::AlterColumn {
+                    op: AlterColumnOperation::SetDataType { data_type, .. },
+                    ..
+                } => Some(data_type),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    types
+        .into_iter()
+        .filter_map(|data_type| match data_type {
+            DataType::Custom(name, modifiers) if modifiers.is_empty() => Some(name.to_string()),
+            _ => None,
+        })
+        // No type, but a column with a sequence.
+        .filter(|name| !name.to_ascii_lowercase().ends_with("serial"))
+        .map(|name| format!("CAST(NULL AS {name})"))
+        .collect()
 }
 
 pub(super) fn created(dialect: Dialect, create: &CreateTable) -> (Vec<String>, Vec<Feature>) {

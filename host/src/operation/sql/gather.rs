@@ -118,6 +118,7 @@ struct Gathering {
 impl Gathering {
     fn main(&mut self, statement: &Statement) {
         let dialect = self.dialect;
+        self.facts.expressions = definition::types(statement);
         match statement {
             Statement::Query(query) => self.facts.columns = outputs(dialect, query),
             Statement::Insert(insert) => {
