@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use arrow_array::RecordBatch;
 use dagflux_host::{Config, ConnectOptions, Connection, Connector, Host, RowStream, Secrets};
-use dagflux_test_support::{Database, Server, connector_path};
+use dagflux_test_support::{Database, Server, ServerOptions, connector_path};
 use futures_util::TryStreamExt;
 use tokio::sync::OnceCell;
 
@@ -30,6 +30,13 @@ pub async fn postgres() -> Result<Connector> {
 /// A fresh database on the shared server.
 pub async fn database(name: &str) -> Result<Database<'static>> {
     Server::shared().await?.database(name).await
+}
+
+/// Another server than the one that all tests share.
+pub async fn second() -> Result<&'static Server> {
+    static SECOND: OnceCell<Server> = OnceCell::const_new();
+    let start = async || Server::start(&ServerOptions::default()).await;
+    SECOND.get_or_try_init(start).await
 }
 
 /// The configuration that leads to a database.

@@ -1,6 +1,7 @@
 //! `dagflux plan`, `run` and `review`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Desk, prepared};
 use crate::assertions::value;
+use crate::fixture;
 
 struct Scene {
     _database: Database<'static>,
@@ -283,5 +285,88 @@ async fn a_join_that_is_killed_leaves_nothing() -> Result<()> {
         }
     }
     assert_eq!(killed, 20);
+    Ok(())
+}
+
+/// Two servers, the workspace and a Parquet file, compared with the same join in one server.
+#[tokio::test(flavor = "multi_thread")]
+async fn four_sources_are_joined_as_in_one_server() -> Result<()> {
+    let scene = Scene::new("cli_operate_four").await?;
+    let desk = &scene.desk;
+    let there = fixture::second()
+        .await?
+        .database("cli_operate_four")
+        .await?;
+    there
+        .sql()
+        .await?
+        .batch_execute(
+            "CREATE TABLE lines (order_id bigint, quantity numeric(8,2), shipped timestamptz);
+             INSERT INTO lines SELECT g % 2500, g * 0.25, '2026-01-01'::timestamptz + g * interval '1 s' FROM generate_series(1, 5000) g;
+             GRANT SELECT ON lines TO dagflux",
+        )
+        .await?;
+    // The same, where it can be compared.
+    scene
+        .admin
+        .batch_execute(
+            "CREATE TABLE lines AS SELECT (g % 2500)::bigint AS order_id, (g * 0.25)::numeric(8,2) AS quantity,
+             '2026-01-01'::timestamptz + g * interval '1 s' AS shipped FROM generate_series(1, 5000) g;
+             CREATE TABLE totals AS SELECT id, total FROM orders WHERE id <= 1500;
+             CREATE TABLE even AS SELECT id, customer FROM orders WHERE id % 2 = 0;
+             GRANT SELECT ON totals, even TO dagflux",
+        )
+        .await?;
+    let server = there.server();
+    let other = format!(
+        "[there]\nconnector = \"postgres\"\nhost = \"{}\"\nport = {}\ndatabase = \"{}\"\n\
+         username = \"{}\"\npassword = {{ file = \"other\" }}\n",
+        server.host(),
+        server.port(),
+        there.name(),
+        server.username(),
+    );
+    let file = desk.path("connections.toml");
+    fs::write(&file, fs::read_to_string(&file)? + &other)?;
+    fs::write(desk.path("other"), server.password())?;
+    fs::set_permissions(desk.path("other"), fs::Permissions::from_mode(0o600))?;
+    desk.succeed(&["export", "db", "even", "-o", "even.parquet"])?;
+    let workspace = ["--workspace", "workspace.sqlite"];
+    let local = json!({
+        "version": 1, "id": "local", "node": "transform", "mode": "new-table", "storage": "local",
+        "sources": [{ "connection": "db", "table": "totals" }], "target": { "table": "totals" },
+        "statements": { "create": "CREATE TABLE totals (id INTEGER, total DECIMAL(10,2))", "select": "SELECT * FROM totals" },
+    });
+    scene.save("local.json", &local)?;
+    desk.succeed(&[&["run", "local.json"][..], &workspace].concat())?;
+    for kind in ["INNER", "LEFT", "FULL"] {
+        let join = |lines: &str, totals: &str, even: &str| {
+            format!(
+                "SELECT o.id, o.day, l.quantity, l.shipped, t.total, e.customer FROM orders o \
+                 {kind} JOIN {lines} l ON l.order_id = o.id {kind} JOIN {totals} t ON t.id = o.id \
+                 {kind} JOIN {even} e ON e.id = o.id"
+            )
+        };
+        let target = format!("four_{}", kind.to_lowercase());
+        let document = json!({
+            "version": 1, "id": "four", "node": "join", "mode": "new-table",
+            "sources": [
+                { "connection": "db", "table": "orders" }, { "connection": "there", "table": "lines" },
+                { "workspace": "totals" }, { "file": "even.parquet" },
+            ],
+            "target": { "connection": "db", "table": target },
+            "statements": { "select": join("dagflux_four_2", "dagflux_four_3", "dagflux_four_4") },
+        });
+        scene.save("four.json", &document)?;
+        desk.succeed(&[&["plan", "four.json"][..], &workspace].concat())?;
+        desk.succeed(&[&["run", "four.json"][..], &workspace].concat())?;
+        let direct = join("lines", "totals", "even");
+        let differing = format!(
+            "SELECT count(*) FROM ((TABLE {target} EXCEPT ALL ({direct})) UNION ALL (({direct}) EXCEPT ALL TABLE {target})) d"
+        );
+        assert_eq!(value(&scene.admin, &differing).await?, "0", "{kind}");
+        let rows = value(&scene.admin, &format!("SELECT count(*) FROM {target}")).await?;
+        assert!(rows.parse::<u32>()? >= 1500, "{kind}: {rows}");
+    }
     Ok(())
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use arrow_array::{ArrayRef, Int64Array, StringArray};
 use dagflux_host::operation::Rows;
 use dagflux_test_support::tokio_postgres::Client;
-use dagflux_test_support::{Server, ServerOptions};
 use serde_json::json;
-use tokio::sync::OnceCell;
 
 use super::*;
 
@@ -24,13 +22,6 @@ const TABLES: &str = "
     CREATE TABLE ratings (customer bigint, stars bigint);
     INSERT INTO ratings SELECT g, g % 5 FROM generate_series(50, 300) g;
 ";
-
-/// Another server than the one that all tests share.
-async fn second() -> Result<&'static Server> {
-    static SECOND: OnceCell<Server> = OnceCell::const_new();
-    let start = async || Server::start(&ServerOptions::default()).await;
-    SECOND.get_or_try_init(start).await
-}
 
 struct Scene {
     elsewhere: Database<'static>,
@@ -49,7 +40,7 @@ impl Scene {
         admin
             .batch_execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO dagflux; GRANT CREATE ON SCHEMA public TO dagflux")
             .await?;
-        let elsewhere = second().await?.database(name).await?;
+        let elsewhere = fixture::second().await?.database(name).await?;
         let client = elsewhere.sql().await?;
         client.batch_execute(TABLES).await?;
         client
