@@ -32,7 +32,7 @@ use crate::types::{
 /// An open, logged-in connection.
 ///
 /// It does one thing at a time, which the borrow checker sees to: a
-/// [`RowStream`] or a [`Sink`] borrows it. Dropping the future of an operation,
+/// [`RowStream`] or a [`Sink`](crate::Sink) borrows it. Dropping the future of an operation,
 /// or a stream before its end, stops the statement on the server; the
 /// connection stays usable. Dropping the connection closes it.
 pub struct Connection {

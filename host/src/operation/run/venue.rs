@@ -68,7 +68,7 @@ async fn carry_out(
             Task::Load { source, table } => {
                 let incoming = match &mut sources {
                     Some(sources) => sources.take(*source).await,
-                    None => Err(nothing_to_load()),
+                    None => Err(misplaced()),
                 };
                 match incoming {
                     Ok(incoming) => {
@@ -113,7 +113,7 @@ async fn carry_out(
         }
     }
     // Every operation ends with a commit.
-    Err(nothing_to_load().into())
+    Err(misplaced().into())
 }
 
 /// Carries out a step that is one call.
@@ -168,11 +168,7 @@ pub(super) async fn carry_out_one(
         | Task::Keep { .. }
         | Task::CreateLocal(_)
         | Task::Preview { .. }
-        | Task::Commit => Err(Error::new(
-            ErrorKind::Internal,
-            "a step of another kind of operation",
-        )
-        .with_hint("report it, with the operation")),
+        | Task::Commit => Err(misplaced()),
     }
 }
 
@@ -225,7 +221,8 @@ pub(super) fn shown_as() -> LossPolicy {
     LossPolicy::new(OnLoss::Text)
 }
 
-fn nothing_to_load() -> Error {
-    Error::new(ErrorKind::Internal, "there is nothing to load")
+/// Steps that do not go together.
+fn misplaced() -> Error {
+    Error::new(ErrorKind::Internal, "a step of another kind of operation")
         .with_hint("report it, with the operation")
 }
