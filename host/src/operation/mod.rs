@@ -30,6 +30,7 @@ mod plan;
 mod prompt;
 mod resources;
 pub mod review;
+mod rule;
 mod rules;
 mod run;
 mod sql;

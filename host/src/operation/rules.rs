@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::rule::rules;
 use super::{Column, Document, Mode, Node, Source, Statements, Storage, Target, VERSION};
 use crate::types::TableName;
 
@@ -137,38 +138,9 @@ pub struct Broken {
     pub message: String,
 }
 
-macro_rules! rules {
-    ($($(#[$doc:meta])* $name:ident / $text:literal: $sentence:literal,)*) => {
-        /// What an operation keeps to.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[non_exhaustive]
-        pub enum Rule {
-            $(#[doc = $sentence] $name,)*
-        }
-
-        impl Rule {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// Its name, as in JSON.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-
-            /// What it says.
-            pub fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$name => $sentence,)*
-                }
-            }
-        }
-    };
-}
-
 rules! {
+    /// What an operation keeps to.
+    Rule
     Version / "version": "The version of the format is 1.",
     Id / "id": "An id is 1 to 40 lower-case letters, digits, `_` and `-`, and begins with a letter.",
     TransformMode / "transform-mode": "A transformation makes a new table or changes its source in place; only a join merges.",

@@ -2,38 +2,11 @@
 
 use serde::Serialize;
 
-macro_rules! rules {
-    ($($name:ident / $text:literal: $sentence:literal,)*) => {
-        /// What a statement of an operation keeps to.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-        #[serde(rename_all = "kebab-case")]
-        #[non_exhaustive]
-        pub enum Rule {
-            $(#[doc = $sentence] $name,)*
-        }
-
-        impl Rule {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),*];
-
-            /// Its name, as in JSON.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-
-            /// What it says.
-            pub fn sentence(self) -> &'static str {
-                match self {
-                    $(Self::$name => $sentence,)*
-                }
-            }
-        }
-    };
-}
+use crate::operation::rule::rules;
 
 rules! {
+    /// What a statement of an operation keeps to.
+    Rule
     OneStatement / "one-statement": "Each place holds one statement.",
     StatementKind / "statement-kind": "A statement is of the kind that its place is for.",
     TransactionControl / "transaction-control": "Transactions are begun and ended by who runs the operation.",
