@@ -298,3 +298,57 @@ async fn samples_are_shown_of_any_table() -> Result<()> {
     }
     Ok(())
 }
+
+/// Samples are kept in a temporary table, which a login may not be permitted to make.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_without_temporary_tables_is_enough() -> Result<()> {
+    let scene = Scene::new("in_place_no_temporary").await?;
+    let revoke = "REVOKE TEMPORARY ON DATABASE in_place_no_temporary FROM PUBLIC, dagflux";
+    scene.admin.batch_execute(revoke).await?;
+    let mut watch = Watch::says_yes();
+    let done = scene
+        .run(&["UPDATE people SET age = 0 WHERE id = 1"], &mut watch)
+        .await?;
+    done.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    let sample = &watch.rehearsal.context("a rehearsal")?.changes[0].sample;
+    assert!(sample.before.is_some() && sample.after.is_none());
+    Ok(())
+}
+
+/// What would fail the commit fails the rehearsal.
+#[tokio::test(flavor = "multi_thread")]
+async fn constraints_that_wait_for_the_commit_are_looked_at() -> Result<()> {
+    let scene = Scene::new("in_place_deferred").await?;
+    let deferred = "ALTER TABLE people ADD UNIQUE (age) DEFERRABLE INITIALLY DEFERRED";
+    scene.admin.batch_execute(deferred).await?;
+    let before = scene.state().await?;
+    let mut watch = Watch::says_yes();
+    let failed = scene
+        .run(&["UPDATE people SET age = 1 WHERE id < 3"], &mut watch)
+        .await?;
+    match failed.unwrap_err() {
+        Failure::Before(error) => assert_eq!(error.kind(), ErrorKind::Constraint, "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(watch.rehearsal.is_none(), "nobody was asked");
+    assert_eq!(scene.state().await?, before);
+    Ok(())
+}
+
+/// Where a string ends is the same for the server as for whoever looks at the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn backslashes_end_no_strings() -> Result<()> {
+    let scene = Scene::new("in_place_strings").await?;
+    let off = "ALTER DATABASE in_place_strings SET standard_conforming_strings = off";
+    scene.admin.batch_execute(off).await?;
+    let mut watch = Watch::default();
+    let change = r"ALTER TABLE people ADD COLUMN z text DEFAULT '\'";
+    let declined = scene.run(&[change], &mut watch).await?;
+    assert!(matches!(declined, Err(Failure::Declined)), "{declined:?}");
+    let rehearsal = watch.rehearsal.context("a rehearsal")?;
+    let default = rehearsal.columns_after.iter().find(|c| c.name == "z");
+    let default = default.and_then(|column| column.default.as_deref());
+    // Otherwise the backslash would be part of an escape, and the string without an end.
+    assert_eq!(default, Some(r"'\'::text"));
+    Ok(())
+}
